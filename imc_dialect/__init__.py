@@ -1,0 +1,1 @@
+"""The `imc` dialect: types, attributes, ops, verifiers, canonicalisation and the reference interpreter."""

@@ -1,0 +1,1 @@
+"""Lowering into the `imc` dialect (ONNX) and out of it (instruction stream)."""

@@ -1,0 +1,1 @@
+"""Transformations of the `imc` dialect, one file per pass."""

@@ -1,0 +1,1 @@
+"""Program container, loader, functional execution and counters; imports no compiler."""

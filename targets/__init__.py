@@ -1,0 +1,1 @@
+"""Hardware descriptions: validated presets with citations, and their cost models."""
