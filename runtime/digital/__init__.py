@@ -1,0 +1,1 @@
+"""The target's digital unit: everything that the arrays do not compute."""

@@ -1,0 +1,1 @@
+"""Bit-exact execution of compiled programs."""
