@@ -1,0 +1,58 @@
+"""What imcflow adds to every xDSL tool: the `imc` dialect, the passes and the `imcp` output target.
+
+The entry point `xdsl.universe` loads this module at every start of `xdsl-opt` and `imc-opt`, so it imports nothing
+but xDSL's own registry; dialect, passes and targets are imported when they are first used. Adding a pass is one line
+in `PASSES`; `tests/meta` checks that each line leads to a pass of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xdsl.universe import Universe
+
+if TYPE_CHECKING:
+    from xdsl.ir import Dialect
+    from xdsl.passes import ModulePass
+    from xdsl.utils.target import Target
+
+DIALECTS: dict[str, str] = {
+    "imc": "imcflow.dialect.imc:Imc",
+}
+"""Dialect name -> "module:object"."""
+
+PASSES: dict[str, str] = {}
+"""Pass name -> "module:class", in the order of the default pipeline."""
+
+TARGETS: dict[str, str] = {}
+"""Output format of `imc-opt -t` -> "module:class"."""
+
+FRONTENDS: dict[str, str] = {}
+"""File name extension that `imc-opt` reads -> "module:function", called with the bytes and the name of the file."""
+
+
+def load(path: str) -> Any:
+    """Import what a "module:attribute" entry of the tables stands for."""
+    module_name, _, attribute = path.partition(":")
+    return getattr(import_module(module_name), attribute)
+
+
+def _dialect_factory(path: str) -> Callable[[], Dialect]:
+    return lambda: load(path)
+
+
+def _pass_factory(path: str) -> Callable[[], type[ModulePass]]:
+    return lambda: load(path)
+
+
+def _target_factory(path: str) -> Callable[[], type[Target]]:
+    return lambda: load(path)
+
+
+IMC_UNIVERSE = Universe(
+    all_dialects={name: _dialect_factory(path) for name, path in DIALECTS.items()},
+    all_passes={name: _pass_factory(path) for name, path in PASSES.items()},
+    all_targets={name: _target_factory(path) for name, path in TARGETS.items()},
+)
