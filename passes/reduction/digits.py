@@ -1,0 +1,62 @@
+"""Weights as canonical-signed-digit planes: every weight is a sum of signed powers of two, no two of them adjacent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class SignedDigits:
+    """The nonzero digits of a matrix: `W[output, input] = sum of +/- 2**shift`, in order of shift, output, input.
+
+    Attributes:
+        output, input: int32 [digits].
+        shift: uint8 [digits].
+        negative: uint8 [digits], 1 for the digit -1.
+    """
+
+    output: NDArray[np.int32]
+    input: NDArray[np.int32]
+    shift: NDArray[np.uint8]
+    negative: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.output)
+
+
+def signed_digits(matrix: NDArray[np.integer]) -> SignedDigits:
+    """Decompose integers into canonical signed digits (the non-adjacent form, which has the fewest nonzero digits).
+
+    A ternary matrix is its own single plane. The digit at the lowest set bit of w is 2 - (w mod 4), after which w minus
+    the digit is divisible by 4 (Reitwiesner 1960).
+
+    Args:
+        matrix: integers [outputs, inputs].
+    """
+    rest = np.asarray(matrix, dtype=np.int64)
+    outputs: list[NDArray[np.int32]] = []
+    inputs: list[NDArray[np.int32]] = []
+    shifts: list[NDArray[np.uint8]] = []
+    negatives: list[NDArray[np.uint8]] = []
+    shift = 0
+    while bool(np.any(rest)):
+        digit = np.where(rest & 1, 2 - (rest & 3), 0)
+        output, column = np.nonzero(digit)
+        outputs.append(output.astype(np.int32))
+        inputs.append(column.astype(np.int32))
+        shifts.append(np.full(len(output), shift, dtype=np.uint8))
+        negatives.append((digit[output, column] < 0).astype(np.uint8))
+        rest = (rest - digit) >> 1
+        shift += 1
+    if not outputs:
+        empty32, empty8 = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8)
+        return SignedDigits(empty32, empty32, empty8, empty8)
+    return SignedDigits(
+        np.concatenate(outputs), np.concatenate(inputs), np.concatenate(shifts), np.concatenate(negatives)
+    )

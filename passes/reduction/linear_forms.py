@@ -1,0 +1,147 @@
+"""Compiled propagation of sparse linear forms through an add/sub program. Needs numba."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+
+@numba.njit(cache=True, nogil=True)
+def _grown(column: I64, size: int) -> I64:
+    larger = np.empty(max(size, 2 * len(column)), column.dtype)
+    larger[: len(column)] = column
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def value_intervals(
+    inputs: int,
+    lhs: I32,
+    rhs: I32,
+    lhs_shift: U8,
+    rhs_shift: U8,
+    subtract: U8,
+    accumulate_output: I32,
+    accumulate_value: I32,
+    accumulate_shift: U8,
+    accumulate_subtract: U8,
+    limit: int,
+    low: I64,
+    high: I64,
+    output_low: I64,
+    output_high: I64,
+) -> int:
+    """Fill `low` and `high` beyond the inputs, and add every output's interval to `output_low` and `output_high`.
+
+    The coefficients of a value are kept as a list sorted by input. The form of an output is dense and scattered.
+
+    Returns:
+        -1, or the first value (or accumulated value) whose interval exceeds `limit`.
+    """
+    operations = len(lhs)
+    start = np.empty(inputs + operations + 1, np.int64)
+    index = np.empty(4 * (inputs + operations) + 16, np.int64)
+    factor = np.empty(4 * (inputs + operations) + 16, np.int64)
+    for value in range(inputs):
+        start[value] = value
+        index[value] = value
+        factor[value] = 1
+    start[inputs] = inputs
+    for operation in range(operations):
+        a, b = lhs[operation], rhs[operation]
+        at_a, end_a, at_b, end_b = start[a], start[a + 1], start[b], start[b + 1]
+        free = start[inputs + operation]
+        needed = free + (end_a - at_a) + (end_b - at_b)
+        if needed > len(index):
+            index, factor = _grown(index, needed), _grown(factor, needed)
+        scale_a = np.int64(1) << lhs_shift[operation]
+        scale_b = np.int64(1) << rhs_shift[operation]
+        if subtract[operation]:
+            scale_b = -scale_b
+        least, most = np.int64(0), np.int64(0)
+        while at_a < end_a or at_b < end_b:
+            coefficient = np.int64(0)
+            if at_b >= end_b or (at_a < end_a and index[at_a] < index[at_b]):
+                position = index[at_a]
+            else:
+                position = index[at_b]
+            if at_a < end_a and index[at_a] == position:
+                coefficient += scale_a * factor[at_a]
+                at_a += 1
+            if at_b < end_b and index[at_b] == position:
+                coefficient += scale_b * factor[at_b]
+                at_b += 1
+            if coefficient == 0:
+                continue
+            index[free], factor[free] = position, coefficient
+            free += 1
+            least += coefficient * (low[position] if coefficient > 0 else high[position])
+            most += coefficient * (high[position] if coefficient > 0 else low[position])
+            if abs(coefficient) > limit or most > limit or least < -limit:
+                return inputs + operation
+        start[inputs + operation + 1] = free
+        low[inputs + operation], high[inputs + operation] = least, most
+    return _output_intervals(
+        inputs,
+        start,
+        index,
+        factor,
+        accumulate_output,
+        accumulate_value,
+        accumulate_shift,
+        accumulate_subtract,
+        limit,
+        low,
+        high,
+        output_low,
+        output_high,
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _output_intervals(
+    inputs: int,
+    start: I64,
+    index: I64,
+    factor: I64,
+    accumulate_output: I32,
+    accumulate_value: I32,
+    accumulate_shift: U8,
+    accumulate_subtract: U8,
+    limit: int,
+    low: I64,
+    high: I64,
+    output_low: I64,
+    output_high: I64,
+) -> int:
+    order = np.argsort(accumulate_output, kind="mergesort")
+    form = np.zeros(inputs, np.int64)
+    position = 0
+    while position < len(order):
+        output = accumulate_output[order[position]]
+        end = position
+        while end < len(order) and accumulate_output[order[end]] == output:
+            term = order[end]
+            scale = np.int64(1) << accumulate_shift[term]
+            if accumulate_subtract[term]:
+                scale = -scale
+            value = accumulate_value[term]
+            for at in range(start[value], start[value + 1]):
+                form[index[at]] += scale * factor[at]
+            end += 1
+        for column in range(inputs):
+            coefficient = form[column]
+            if coefficient == 0:
+                continue
+            form[column] = 0
+            output_low[output] += coefficient * (low[column] if coefficient > 0 else high[column])
+            output_high[output] += coefficient * (high[column] if coefficient > 0 else low[column])
+            if output_high[output] > limit or output_low[output] < -limit:
+                return accumulate_value[order[position]]
+        position = end
+    return -1

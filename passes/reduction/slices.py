@@ -1,0 +1,218 @@
+"""Compiled loop over the slices of a matrix: eliminate pairs, then sum what is left of each row. Needs numba."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from imcflow.passes.reduction.kernels import eliminate_pairs
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+
+@numba.njit(cache=True, nogil=True)
+def word_bits(low: int, high: int) -> int:
+    """Bits of the narrowest word that holds low..high; two's complement if low < 0."""
+    magnitude = max(high, -low - 1)
+    bits = 1 if low < 0 else 0
+    while magnitude > 0:
+        bits += 1
+        magnitude >>= 1
+    return max(bits, 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def accumulate_cycles(low: int, high: int, shift: int, width: int, full: int, ripple: int) -> int:
+    """Search and write cycles of adding a word with range low..high at bit `shift` into a word of `width` bits."""
+    bits = min(word_bits(low, high), width - shift)
+    if low < 0:
+        return full * (width - shift)
+    return full * bits + ripple * (width - shift - bits)
+
+
+@numba.njit(cache=True, nogil=True)
+def reduce_slices(
+    reach: int,
+    share: bool,
+    slice_inputs: I32,
+    slice_rows: I64,
+    row_output: I32,
+    row_start: I64,
+    row_length: I32,
+    term_value: I32,
+    term_code: I32,
+    value_low: I64,
+    value_high: I64,
+    output_bits: I32,
+    out_of_place: int,
+    full: int,
+    ripple: int,
+    lhs: I32,
+    rhs: I32,
+    lhs_shift: U8,
+    rhs_shift: U8,
+    subtract: U8,
+    slice_operations: I32,
+    slice_accumulations: I32,
+    accumulate_output: I32,
+    accumulate_value: I32,
+    accumulate_code: I32,
+) -> None:
+    """Reduce every slice on its own.
+
+    Rows slice_rows[s] .. slice_rows[s + 1] belong to slice s; terms of a row are stored at row_start, values are
+    numbered from the first input of the slice. `value_low` and `value_high` start with the intervals of all inputs and
+    receive those of all operations (upper bounds: operands are taken as independent). Two terms of a row are summed
+    before they are accumulated where that costs fewer cycles: `out_of_place` per bit of a sum, `full` and `ripple`
+    per bit of an accumulation that has, or no longer has, a bit of the operand. With `share` false no pair is
+    eliminated.
+
+    The operations go to `lhs` ... `subtract` with global value numbers, the accumulations to `accumulate_*`
+    (code = 2 * shift + negative); `slice_operations` and `slice_accumulations` receive the range borders.
+    """
+    inputs = slice_inputs[-1]
+    operations = 0
+    accumulations = 0
+    for number in range(len(slice_inputs) - 1):
+        first, last = slice_rows[number], slice_rows[number + 1]
+        base = slice_inputs[number]
+        own = slice_inputs[number + 1] - base
+        begin = operations
+        if share and last > first:
+            origin = row_start[first]
+            starts = (row_start[first:last] - origin).astype(np.int32)
+            terms = 0
+            for row in range(first, last):
+                terms += row_length[row]
+            operations += eliminate_pairs(
+                own,
+                reach,
+                starts,
+                row_length[first:last],
+                term_value[origin : origin + terms],
+                term_code[origin : origin + terms],
+                lhs[begin : begin + terms // 2 + 1],
+                rhs[begin : begin + terms // 2 + 1],
+                lhs_shift[begin : begin + terms // 2 + 1],
+                rhs_shift[begin : begin + terms // 2 + 1],
+                subtract[begin : begin + terms // 2 + 1],
+            )
+        for operation in range(begin, operations):
+            for side in range(2):
+                column = rhs if side else lhs
+                local = column[operation]
+                column[operation] = base + local if local < own else inputs + begin + local - own
+            _operation_interval(
+                inputs, operation, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high
+            )
+        for row in range(first, last):
+            start = row_start[row]
+            length = row_length[row]
+            for at in range(start, start + length):
+                local = term_value[at]
+                term_value[at] = base + local if local < own else inputs + begin + local - own
+            width = output_bits[row_output[row]]
+            while length >= 2:
+                a, b = _two_narrowest(start, length, term_value, term_code, value_low, value_high)
+                code = _make_sum(
+                    operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract
+                )
+                _operation_interval(
+                    inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high
+                )
+                together = inputs + operations
+                cycles = out_of_place * word_bits(value_low[together], value_high[together])
+                cycles += accumulate_cycles(
+                    value_low[together], value_high[together], code >> 1, width, full, ripple
+                )
+                for term in range(2):
+                    value = term_value[b if term else a]
+                    shift = term_code[b if term else a] >> 1
+                    cycles -= accumulate_cycles(value_low[value], value_high[value], shift, width, full, ripple)
+                if cycles > 0:
+                    break
+                term_value[a], term_code[a] = together, code
+                term_value[b], term_code[b] = term_value[start + length - 1], term_code[start + length - 1]
+                length -= 1
+                operations += 1
+            for at in range(start, start + length):
+                accumulate_output[accumulations] = row_output[row]
+                accumulate_value[accumulations] = term_value[at]
+                accumulate_code[accumulations] = term_code[at]
+                accumulations += 1
+        slice_operations[number + 1] = operations
+        slice_accumulations[number + 1] = accumulations
+
+
+@numba.njit(cache=True, nogil=True)
+def _operation_interval(
+    inputs: int,
+    operation: int,
+    lhs: I32,
+    rhs: I32,
+    lhs_shift: U8,
+    rhs_shift: U8,
+    subtract: U8,
+    value_low: I64,
+    value_high: I64,
+) -> None:
+    a, b, result = lhs[operation], rhs[operation], inputs + operation
+    a_low, a_high = value_low[a] << lhs_shift[operation], value_high[a] << lhs_shift[operation]
+    b_low, b_high = value_low[b] << rhs_shift[operation], value_high[b] << rhs_shift[operation]
+    if subtract[operation]:
+        value_low[result], value_high[result] = a_low - b_high, a_high - b_low
+    else:
+        value_low[result], value_high[result] = a_low + b_low, a_high + b_high
+
+
+@numba.njit(cache=True, nogil=True)
+def _two_narrowest(
+    start: int, length: int, term_value: I32, term_code: I32, value_low: I64, value_high: I64
+) -> tuple[int, int]:
+    """Positions of the two terms of smallest range, the earlier one first; ties go to the earlier term."""
+    first, second = -1, -1
+    first_range, second_range = np.int64(0), np.int64(0)
+    for at in range(start, start + length):
+        value = term_value[at]
+        size = (value_high[value] - value_low[value]) << (term_code[at] >> 1)
+        if first < 0 or size < first_range:
+            second, second_range = first, first_range
+            first, first_range = at, size
+        elif second < 0 or size < second_range:
+            second, second_range = at, size
+    return min(first, second), max(first, second)
+
+
+@numba.njit(cache=True, nogil=True)
+def _make_sum(
+    operation: int,
+    a: int,
+    b: int,
+    term_value: I32,
+    term_code: I32,
+    lhs: I32,
+    rhs: I32,
+    lhs_shift: U8,
+    rhs_shift: U8,
+    subtract: U8,
+) -> int:
+    """Write the operation that sums terms a and b; return the code with which the result enters the row.
+
+    The sum of two terms of one sign keeps that sign outside; of two signs, the positive term is the minuend, unless
+    the negative one has the lower shift (only a subtrahend may be shifted).
+    """
+    shift_a, shift_b = term_code[a] >> 1, term_code[b] >> 1
+    negative_a, negative_b = term_code[a] & 1, term_code[b] & 1
+    swap = shift_b < shift_a if shift_a != shift_b else negative_a > negative_b
+    if negative_a == negative_b:
+        swap = False
+    low, high = (b, a) if swap else (a, b)
+    common = min(shift_a, shift_b)
+    lhs[operation], rhs[operation] = term_value[low], term_value[high]
+    lhs_shift[operation] = (term_code[low] >> 1) - common
+    rhs_shift[operation] = (term_code[high] >> 1) - common
+    subtract[operation] = negative_a ^ negative_b
+    return 2 * common + (term_code[low] & 1)
