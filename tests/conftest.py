@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -22,3 +24,8 @@ def models_dir() -> Path:
     if not directory.is_dir():
         pytest.skip(f"needs the trained networks of {directory.parent.name}/{directory.name} beside the checkout")
     return directory
+
+# Generated networks are the same in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones.
+settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
