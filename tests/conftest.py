@@ -25,6 +25,7 @@ def models_dir() -> Path:
         pytest.skip(f"needs the trained networks of {directory.parent.name}/{directory.name} beside the checkout")
     return directory
 
+
 # Generated networks are the same in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones.
 settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
