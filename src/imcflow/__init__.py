@@ -1,1 +1,40 @@
-"""imcflow: compile neural networks for in-memory-computing hardware and run the result bit by bit."""
+"""imcflow: compile neural networks for in-memory-computing hardware and run the result bit by bit.
+
+import imcflow
+program = imcflow.compile("model.onnx", target="rtm-ap-256")
+outputs = program.run({"input": images})
+print(program.cost().table())
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imcflow.api import compile, load
+    from imcflow.compiled import CompiledProgram
+    from imcflow.errors import ImcflowError
+
+try:
+    __version__ = version("imcflow")
+except PackageNotFoundError:  # used from a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = ["CompiledProgram", "ImcflowError", "__version__", "compile", "load"]
+
+# Every tool imports this module at start-up: what the names below need is imported when they are first used.
+_LAZY = {
+    "compile": "imcflow.api",
+    "load": "imcflow.api",
+    "CompiledProgram": "imcflow.compiled",
+    "ImcflowError": "imcflow.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'imcflow' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,259 @@
+"""The Python API: compile a model, load a program.
+
+The commands of `imcflow` are thin layers over this module. A compilation is a pass pipeline in text form, the same
+that `imc-opt -p` takes: import, passes, translation to a program.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imcflow.compiled import CompiledProgram
+from imcflow.errors import ImcflowError, ModelError
+
+if TYPE_CHECKING:
+    from xdsl.context import Context
+    from xdsl.dialects.builtin import ModuleOp
+
+    from imcflow.tools.progress import OnProgress
+
+DEFAULT_TARGET = "rtm-ap-256"
+_BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """How to compile.
+
+    Attributes:
+        target: preset name or YAML file.
+        input_types: integer type (`si8`, `ui4`) of inputs whose type the model leaves open, by name or number.
+        calibration: `.npz` of sample inputs, for models with floating-point activations.
+        activation_bits: bits of the calibrated activations.
+        pipeline: pass pipeline to run instead of the default one.
+    """
+
+    target: str = DEFAULT_TARGET
+    input_types: Mapping[str, str] = field(default_factory=dict[str, str])
+    calibration: Path | None = None
+    activation_bits: int | None = None
+    pipeline: str | None = None
+
+
+def compile(
+    model: str | Path,
+    target: str = DEFAULT_TARGET,
+    *,
+    input_types: Mapping[str, str] | None = None,
+    calibration: str | Path | None = None,
+    activation_bits: int | None = None,
+    pipeline: str | None = None,
+) -> CompiledProgram:
+    """Compile a network for a target.
+
+    Args:
+        model: an `.onnx` or `.mlir` file.
+        target: preset name or YAML file.
+        input_types: integer type of inputs that the model leaves open, such as `{"x": "si8"}`.
+        calibration: `.npz` of sample inputs; needed for models with floating-point activations.
+        activation_bits: bits of the calibrated activations.
+        pipeline: pass pipeline to run instead of the default one.
+
+    Raises:
+        ModelError: the model cannot be compiled; the message names node, op and reason.
+        TargetError: the target is unknown, wrong or too small.
+    """
+    options = CompileOptions(
+        target=target,
+        input_types=dict(input_types or {}),
+        calibration=None if calibration is None else Path(calibration),
+        activation_bits=activation_bits,
+        pipeline=pipeline,
+    )
+    return compile_model(Path(model), options)
+
+
+def load(path: str | Path) -> CompiledProgram:
+    """Read a program file; everything in it is checked first.
+
+    Raises:
+        ProgramError: the file is missing, damaged or of another version; the message names the field.
+    """
+    from imcflow.runtime.loader import load_program
+
+    return CompiledProgram(load_program(Path(path)))
+
+
+def pipeline_text(options: CompileOptions) -> str:
+    """Return the pass pipeline of a compilation; `imc-opt -p` replays it.
+
+    Raises:
+        ImcflowError: calibration data without a number of bits, or the other way round; an unknown target.
+    """
+    from imcflow.passes.pipelines import default_pipeline
+
+    if options.pipeline is not None:
+        return options.pipeline
+    if (options.calibration is None) != (options.activation_bits is None):
+        raise ImcflowError("--calibrate IN.npz and --activation-bits N come together")
+    return default_pipeline(
+        options.target,
+        calibration=None if options.calibration is None else str(options.calibration),
+        activation_bits=options.activation_bits,
+    )
+
+
+def import_file(model: Path, input_types: Mapping[str, str]) -> ModuleOp:
+    """Return the module of an `.onnx` file (network level) or of an `.mlir` file (any level).
+
+    Raises:
+        ModelError: the file is missing or has another ending, or the importer refuses it.
+    """
+    if not model.is_file():
+        raise ModelError(f"{model}: no such file")
+    if model.suffix == ".onnx":
+        from imcflow.lowering.onnx.importer import import_model
+
+        return import_model(model, input_types=input_types)
+    if model.suffix != ".mlir":
+        raise ModelError(f"{model}: the file name must end in .onnx or .mlir")
+    if input_types:
+        raise ModelError(f"{model}: --input is for ONNX models; an .mlir file states its types")
+    from xdsl.parser import Parser
+
+    try:
+        text = model.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{model}: not a text file ({error.reason})") from error
+    return Parser(make_context(), text, name=str(model)).parse_module()
+
+
+def compile_model(
+    model: Path,
+    options: CompileOptions,
+    *,
+    dump_ir: Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> CompiledProgram:
+    """Import `model`, run the pass pipeline and translate the result to a program.
+
+    Args:
+        model: `.onnx` or `.mlir` file.
+        options: target, input types, calibration, pipeline.
+        dump_ir: folder for the IR after every pass, numbered.
+        on_progress: called before every pass.
+
+    Raises:
+        ImcflowError: the model, the target or an option is wrong.
+    """
+    from imcflow.lowering.isa.translate import program_from_module
+
+    # Large modules are millions of long-lived objects; collecting them again and again costs a third of the time.
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 1000)
+    try:
+        text = pipeline_text(options)
+        module = import_file(model, options.input_types)
+        run_pipeline(module, text, dump_ir=dump_ir, on_progress=on_progress)
+        return CompiledProgram(program_from_module(module), compile_notes(module))
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def run_pipeline(
+    module: ModuleOp, text: str, *, dump_ir: Path | None = None, on_progress: OnProgress | None = None
+) -> None:
+    """Run a pass pipeline in text form on `module`, in place.
+
+    Raises:
+        ImcflowError: a pass is unknown, or refuses the module; the message names node and reason.
+    """
+    from xdsl.passes import ModulePass, PassPipeline
+    from xdsl.universe import Universe
+    from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException
+
+    from imcflow.tools.pass_observer import PassObserver, VerifyEach
+    from imcflow.tools.user_errors import one_line
+    from imcflow.universe import IMC_UNIVERSE
+
+    observer = PassObserver(verify_each=VerifyEach.ENDS, dump_directory=dump_ir)
+    passes: tuple[ModulePass, ...] = ()
+    finished = 0
+
+    def between(previous: ModulePass | None, current: ModuleOp, following: ModulePass | None) -> None:
+        nonlocal finished
+        observer(previous, current, following)
+        if on_progress is not None and following is not None:
+            on_progress(finished, len(passes), following.name)
+        finished += 1
+
+    available = {**Universe.get_multiverse().all_passes, **IMC_UNIVERSE.all_passes}
+    try:
+        pipeline = PassPipeline.parse_spec(available, text, between)
+    except (ValueError, ArgSpecParseError) as error:
+        raise ImcflowError(f"pipeline: {error}") from error
+    passes = pipeline.passes
+    try:
+        pipeline.apply(make_context(), module)
+    except DiagnosticException as error:
+        raise ModelError(one_line(error)) from error
+
+
+def make_context() -> Context:
+    """Return an xDSL context that knows every installed dialect."""
+    from xdsl.context import Context
+    from xdsl.universe import Universe
+
+    from imcflow.universe import IMC_UNIVERSE
+
+    context = Context()
+    for name, factory in {**Universe.get_multiverse().all_dialects, **IMC_UNIVERSE.all_dialects}.items():
+        context.register_dialect(name, factory)
+    return context
+
+
+def compile_notes(module: ModuleOp) -> list[str]:
+    """Return what the passes have to say to the user, as they left it in the module's attribute `imc.notes`."""
+    from xdsl.dialects.builtin import ArrayAttr, StringAttr
+    from xdsl.utils.hints import isa
+
+    notes = module.attributes.get("imc.notes")
+    return [note.data for note in notes] if isa(notes, ArrayAttr[StringAttr]) else []
+
+
+def parse_input_types(texts: Iterable[str]) -> dict[str, str]:
+    """Return `NAME:TYPE` options as a dictionary; the last colon separates.
+
+    Raises:
+        ImcflowError: an option has no name, no colon, or no integer type.
+    """
+    from imcflow.runtime.program import element_type
+
+    types: dict[str, str] = {}
+    for text in texts:
+        name, colon, spelling = text.rpartition(":")
+        if not colon or not name:
+            raise ImcflowError(f"--input {text}: write NAME:TYPE, such as x:si8")
+        try:
+            element_type(spelling)
+        except ValueError as error:
+            raise ImcflowError(f"--input {text}: {error}") from error
+        types[name] = spelling
+    return types
+
+
+def parse_bytes(text: str) -> int:
+    """Return a size such as `512M` or `2G` in bytes.
+
+    Raises:
+        ImcflowError: the text is not a positive number with K, M or G.
+    """
+    unit = text[-1:].upper()
+    digits = text[:-1] if unit in ("K", "M", "G") else text
+    if not digits.isascii() or not digits.isdigit() or int(digits) < 1:
+        raise ImcflowError(f"--memory {text}: write a number with K, M or G, such as 512M")
+    return int(digits) * _BYTE_UNITS[unit if digits != text else ""]

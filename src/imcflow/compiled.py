@@ -1,0 +1,257 @@
+"""A compiled network in the hands of a user: run it, cost it, save it, look inside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from imcflow.errors import ImcflowError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from imcflow.runtime.counters import ProgramCounters
+    from imcflow.runtime.program import ApKernel, DigitalOp, Program
+    from imcflow.targets.ap_cost import ProgramCost
+    from imcflow.tools.progress import OnProgress
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+Fidelity = Literal["word", "micro"]
+FIDELITIES: tuple[Fidelity, ...] = ("word", "micro")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gives.
+
+    Attributes:
+        outputs: the program's outputs by ONNX tensor name, in the model's types.
+        tensors: the intermediate tensors that were asked for, by tensor name.
+        step_seconds: (step name, wall-clock seconds) in execution order.
+    """
+
+    outputs: Arrays
+    tensors: Arrays
+    step_seconds: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class CompiledProgram:
+    """A program and what the compiler had to say about it.
+
+    Attributes:
+        program: the instruction streams, buffers and constants as plain data.
+        notes: what the compiler reports: layers on the digital unit, losses of a ternary conversion. Empty for a
+            program that was read from a file.
+    """
+
+    program: Program
+    notes: Sequence[str] = field(default=())
+
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray[Any, Any]],
+        *,
+        fidelity: str = "word",
+        threads: int | None = None,
+        memory_bytes: int | None = None,
+    ) -> Arrays:
+        """Execute the program on a batch of any size (axis 0) and return the outputs by ONNX tensor name.
+
+        Args:
+            inputs: one array per input, in the model's type and shape.
+            fidelity: "word" runs each instruction as fused logic on bit planes, "micro" every search and write.
+            threads: worker threads; default all cores.
+            memory_bytes: budget of the working memory; larger batches run in parts.
+
+        Raises:
+            InputError: an array is missing, unknown, or has the wrong shape, type or range.
+        """
+        result = self.run_detailed(inputs, fidelity=fidelity, threads=threads, memory_bytes=memory_bytes)
+        return result.outputs
+
+    def run_detailed(
+        self,
+        inputs: Mapping[str, np.ndarray[Any, Any]],
+        *,
+        fidelity: str = "word",
+        threads: int | None = None,
+        memory_bytes: int | None = None,
+        keep: Sequence[str] = (),
+        on_progress: OnProgress | None = None,
+    ) -> RunResult:
+        """Execute the program and also return the tensors named in `keep` and the time of each step."""
+        from imcflow.runtime.execution.run import DEFAULT_MEMORY_BYTES, run_program
+
+        names = [step.name for step in self.program.steps]
+        spent: dict[str, float] = {}
+        state = {"at": time.perf_counter()}
+
+        def step_done(done: int, total: int, name: str) -> None:
+            now = time.perf_counter()
+            spent[name] = spent.get(name, 0.0) + now - state["at"]
+            state["at"] = now
+            if on_progress is not None:
+                on_progress(done, total, name)
+
+        result = run_program(
+            self.program,
+            inputs,
+            fidelity=checked_fidelity(fidelity),
+            threads=threads,
+            memory_bytes=DEFAULT_MEMORY_BYTES if memory_bytes is None else memory_bytes,
+            on_progress=step_done,
+            keep=tuple(keep),
+        )
+        outputs = {port.name: result[port.name] for port in self.program.outputs}
+        kept = {name: array for name, array in result.items() if name not in outputs}
+        return RunResult(outputs, kept, [(name, spent[name]) for name in names if name in spent])
+
+    def counters(self) -> ProgramCounters:
+        """Return the exact instruction, search, write and shift counts of the stream, for one image."""
+        from imcflow.runtime.counters import count_program
+
+        return count_program(self.program)
+
+    def cost(self, *, target: str | None = None, images: int = 1) -> ProgramCost:
+        """Return cycles, seconds and joules, per layer and in all.
+
+        Args:
+            target: name or file of the description that prices the counters; default the one compiled for.
+            images: size of the batch.
+
+        Raises:
+            TargetError: the description is unknown or wrong, or differs in geometry from the program's.
+        """
+        from imcflow.targets.ap_cost import program_cost
+        from imcflow.targets.registry import load_target
+
+        return program_cost(self.program, load_target(target or self.program.target.name), images=images)
+
+    @property
+    def content_hash(self) -> str:
+        """Hash over everything in the program; equal exactly for equal programs."""
+        from imcflow.runtime.container import content_hash
+
+        return content_hash(self.program)
+
+    def save(self, path: str | Path) -> None:
+        """Write the program file; it appears complete or not at all."""
+        from imcflow.runtime.container import write_program
+
+        write_program(self.program, Path(path))
+
+    def step(self, name: str) -> ApKernel | DigitalOp:
+        """Return a step by name or number.
+
+        Raises:
+            ImcflowError: there is no such step.
+        """
+        steps = self.program.steps
+        if name.isdigit() and int(name) < len(steps):
+            return steps[int(name)]
+        for step in steps:
+            if step.name == name:
+                return step
+        raise ImcflowError(
+            f"no step '{name}': the program has {len(steps)} steps, {steps[0].name} ... {steps[-1].name}"
+        )
+
+    def assembly(self, step: str) -> str:
+        """Return the assembly text of an associative-processor step, by name or number."""
+        from imcflow.runtime.assembler import disassemble
+        from imcflow.runtime.program import ApKernel
+
+        found = self.step(step)
+        if not isinstance(found, ApKernel):
+            raise ImcflowError(f"step '{found.name}' is a digital op ({found.op}) and has no instructions")
+        return disassemble(found, self.program.target)
+
+    def summary(self) -> dict[str, object]:
+        """Return the facts of the program as a JSON object with stable keys."""
+        from imcflow.runtime.program import ApKernel
+
+        program = self.program
+        tensors = program.tensors
+        return {
+            "name": program.name,
+            "hash": self.content_hash,
+            "target": program.target.name,
+            "inputs": [
+                {"name": p.name, "shape": list(tensors[p.tensor].shape), "type": tensors[p.tensor].dtype}
+                for p in program.inputs
+            ],
+            "outputs": [
+                {"name": p.name, "shape": list(tensors[p.tensor].shape), "type": tensors[p.tensor].dtype}
+                for p in program.outputs
+            ],
+            "instructions": sum(len(kernel.instructions) for kernel in program.kernels),
+            "steps": [
+                {
+                    "name": step.name,
+                    "kind": step.kind,
+                    "onnx_nodes": list(step.onnx_nodes),
+                    "instructions": len(step.instructions) if isinstance(step, ApKernel) else 0,
+                    "arrays": step.array_count if isinstance(step, ApKernel) else 0,
+                    "op": "" if isinstance(step, ApKernel) else step.op,
+                }
+                for step in program.steps
+            ],
+            "pipeline": program.pipeline,
+        }
+
+    def summary_text(self) -> str:
+        """Return two lines: what the program is, and its hash."""
+        kernels = self.program.kernels
+        digital = len(self.program.steps) - len(kernels)
+        instructions = sum(len(kernel.instructions) for kernel in kernels)
+        return (
+            f"{self.program.name} for {self.program.target.name}: {len(kernels)} array kernels with {instructions:,} "
+            f"instructions, {digital} digital operations\nhash {self.content_hash}"
+        )
+
+    def describe(self) -> str:
+        """Return ports and steps as text tables."""
+        from imcflow.runtime.program import ApKernel
+        from imcflow.tools.output import table
+
+        tensors = self.program.tensors
+        ports = [
+            [kind, port.name, "x".join(map(str, tensors[port.tensor].shape)), tensors[port.tensor].dtype]
+            for kind, group in (("input", self.program.inputs), ("output", self.program.outputs))
+            for port in group
+        ]
+        steps = [
+            [
+                number,
+                step.name,
+                "array" if isinstance(step, ApKernel) else step.op,
+                len(step.instructions) if isinstance(step, ApKernel) else 0,
+                step.array_count if isinstance(step, ApKernel) else 0,
+                ", ".join(step.onnx_nodes),
+            ]
+            for number, step in enumerate(self.program.steps)
+        ]
+        return "\n\n".join(
+            [
+                self.summary_text(),
+                table(["port", "name", "shape", "type"], ports),
+                table(["step", "name", "unit", "instructions", "arrays", "ONNX nodes"], steps),
+            ]
+        )
+
+
+def checked_fidelity(fidelity: str) -> Fidelity:
+    """Return `fidelity` if it is one.
+
+    Raises:
+        ImcflowError: it is not "word" or "micro".
+    """
+    for known in FIDELITIES:
+        if fidelity == known:
+            return known
+    raise ImcflowError(f"fidelity '{fidelity}' is unknown; choose {' or '.join(FIDELITIES)}")

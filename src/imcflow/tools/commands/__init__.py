@@ -1,0 +1,20 @@
+"""The commands of `imcflow`, one module each."""
+
+from __future__ import annotations
+
+import typer
+
+from imcflow.tools.commands import check, compile, cost, demo, inspect, run, targets
+
+app = typer.Typer(
+    name="imcflow",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Compile neural networks for in-memory-computing hardware and run the result bit by bit.",
+)
+
+for command in (demo, compile, run, check, cost, inspect):
+    app.command(name=command.NAME)(command.command)
+app.add_typer(targets.app, name="targets")

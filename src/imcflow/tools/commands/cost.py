@@ -1,0 +1,29 @@
+"""`imcflow cost`: cycles, energy and time of a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "cost"
+
+
+def command(
+    program: Annotated[Path, typer.Argument(help="program file (.imcp)", show_default=False)],
+    target: Annotated[
+        str | None, typer.Option("-t", "--target", help="another description of the same machine (other energies)")
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="size of the batch")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Print what PROGRAM costs, per layer and in all, from the counters of its instruction stream."""
+    from imcflow import api
+    from imcflow.tools.output import print_json, print_text
+
+    cost = api.load(program).cost(target=target, images=images)
+    if json:
+        print_json(cost.to_json())
+    else:
+        print_text(cost.table())

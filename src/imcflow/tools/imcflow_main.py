@@ -1,0 +1,51 @@
+"""`imcflow`: compile a network for in-memory-computing hardware, run the program, check it and cost it.
+
+Each command lives in its own module under `imcflow.tools.commands` and imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+TOOL = "imcflow"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `imcflow` and return its exit status: 0, or 1 after one line on stderr about what is wrong.
+
+    Args:
+        arguments: the command line without the program's name; default `sys.argv[1:]`.
+    """
+    from imcflow.tools.user_errors import run_reporting_errors
+
+    status = 0
+
+    def job() -> None:
+        nonlocal status
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+
+    return run_reporting_errors(TOOL, job) or status
+
+
+def _run(arguments: list[str]) -> int:
+    import click
+
+    from imcflow.errors import ImcflowError
+    from imcflow.tools.commands import app
+
+    try:
+        result: object = app(arguments, prog_name=TOOL, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # A bare `imcflow` shows what there is; the text is the help page, already formatted.
+        sys.stderr.write(error.format_message() + "\n")
+        return 1
+    except click.ClickException as error:
+        raise ImcflowError(f"{error.format_message()} (see {TOOL} --help)") from error
+    except click.exceptions.Abort:
+        return 130
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Twenty wrong inputs: each gives one clear line on stderr and exit status 1, and leaves no file behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from imcflow.tools.imcflow_main import main
+
+DIGITS = Path(str(files("imcflow") / "data" / "digits_cnn.onnx"))
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    arguments: Callable[[Path], list[str]]
+    message: tuple[str, ...]  # every part must be in the line
+
+
+def compile_arguments(model: Path, *extra: str) -> list[str]:
+    return ["compile", str(model), "-o", str(model.parent / "out.imcp"), *extra]
+
+
+def saved(folder: Path, name: str, model: onnx.ModelProto) -> Path:
+    onnx.save(model, folder / name)
+    return folder / name
+
+
+def graph(nodes: list[onnx.NodeProto], shape: list[int | str], out_shape: list[int | str]) -> onnx.ModelProto:
+    return helper.make_model(
+        helper.make_graph(
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, out_shape)],
+        ),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+
+
+def truncated_model(folder: Path) -> list[str]:
+    path = folder / "truncated.onnx"
+    path.write_bytes(DIGITS.read_bytes()[: DIGITS.stat().st_size // 2])
+    return compile_arguments(path)
+
+
+def text_model(folder: Path) -> list[str]:
+    path = folder / "notes.onnx"
+    path.write_text("this is not a model\n")
+    return compile_arguments(path)
+
+
+def unknown_op(folder: Path) -> list[str]:
+    node = helper.make_node("FancyAttention", ["x"], ["y"], name="fancy_3", domain="com.example")
+    return compile_arguments(saved(folder, "unknown.onnx", graph([node], ["N", 4], ["N", 4])))
+
+
+def dynamic_height(folder: Path) -> list[str]:
+    node = helper.make_node("Relu", ["x"], ["y"], name="relu_0")
+    return compile_arguments(saved(folder, "dynamic.onnx", graph([node], ["N", 3, "H", "W"], ["N", 3, "H", "W"])))
+
+
+def meaningful_attribute(folder: Path) -> list[str]:
+    node = helper.make_node("Relu", ["x"], ["y"], name="relu_7", negative_slope=0.1)
+    return compile_arguments(saved(folder, "attribute.onnx", graph([node], ["N", 3], ["N", 3])))
+
+
+def float_activations(folder: Path) -> list[str]:
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [2, 3], [1.0, -1.0, 0.0, 0.0, 1.0, 1.0])
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"], name="fc_0", transB=1),
+        helper.make_node("Sigmoid", ["h"], ["s"], name="sigmoid_0"),
+        helper.make_node("Gemm", ["s", "v"], ["t"], name="fc_1", transB=1),
+        helper.make_node("Sigmoid", ["t"], ["u"], name="sigmoid_1"),
+        helper.make_node("Gemm", ["u", "v"], ["y"], name="fc_2", transB=1),
+    ]
+    model = graph(nodes, ["N", 3], ["N", 2])
+    model.graph.initializer.extend([weights, helper.make_tensor("v", TensorProto.FLOAT, [2, 2], [1.0, 0.5, -1.0, 0.3])])
+    return compile_arguments(saved(folder, "float.onnx", model))
+
+
+def bad_target_key(folder: Path) -> list[str]:
+    from imcflow.targets.registry import load_target
+
+    path = folder / "mine.yaml"
+    path.write_text(load_target("rtm-ap-256").to_yaml() + "\ncolour: blue\n")
+    return ["targets", "check", str(path)]
+
+
+def bad_target_value(folder: Path) -> list[str]:
+    import re
+
+    from imcflow.targets.registry import load_target
+
+    path = folder / "mine.yaml"
+    path.write_text(re.sub(r"(?m)^(\s*)rows: \d+", r"\1rows: -3", load_target("rtm-ap-256").to_yaml(), count=1))
+    return ["targets", "check", str(path)]
+
+
+def digits_program(folder: Path) -> Path:
+    path = folder / "digits.imcp"
+    assert main(["compile", str(DIGITS), "-o", str(path)]) == 0
+    return path
+
+
+def run_arguments(folder: Path, **arrays: np.ndarray) -> list[str]:
+    np.savez(folder / "in.npz", **arrays)
+    return ["run", str(digits_program(folder)), "-i", str(folder / "in.npz"), "-o", str(folder / "out.npz")]
+
+
+def images(count: int = 2, size: int = 8) -> np.ndarray:
+    return np.zeros((count, 1, size, size), np.uint8)
+
+
+def flipped_program(folder: Path) -> list[str]:
+    path = digits_program(folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    path.write_bytes(data)
+    return ["inspect", str(path)]
+
+
+def truncated_program(folder: Path) -> list[str]:
+    path = digits_program(folder)
+    path.write_bytes(path.read_bytes()[:-100])
+    return ["inspect", str(path)]
+
+
+def future_program(folder: Path) -> list[str]:
+    import dataclasses
+
+    from imcflow.runtime.loader import load_program
+
+    from imcflow.runtime.container import write_program
+
+    path = digits_program(folder)
+    write_program(dataclasses.replace(load_program(path), format_version=99), path)
+    return ["inspect", str(path)]
+
+
+def not_a_program(folder: Path) -> list[str]:
+    path = folder / "zeros.imcp"
+    path.write_bytes(bytes(4096))
+    return ["inspect", str(path)]
+
+
+CASES = [
+    Case("missing model", lambda folder: compile_arguments(folder / "nothing.onnx"), ("nothing.onnx", "no such file")),
+    Case("wrong ending", lambda folder: compile_arguments(DIGITS.parent / "digits_test.npz"), (".onnx",)),
+    Case("truncated model", truncated_model, ("truncated.onnx",)),
+    Case("text instead of a model", text_model, ("notes.onnx",)),
+    Case("unknown op", unknown_op, ("fancy_3", "FancyAttention")),
+    Case("dynamic shape that matters", dynamic_height, ("x",)),
+    Case("attribute that changes meaning", meaningful_attribute, ("relu_7", "negative_slope")),
+    Case("float activations without calibration", float_activations, ("--calibrate",)),
+    Case(
+        "unknown target", lambda folder: compile_arguments(DIGITS, "-t", "rtm-ap-9000"), ("rtm-ap-9000", "rtm-ap-256")
+    ),
+    Case("unknown key in a target", bad_target_key, ("mine.yaml", "colour")),
+    Case("value out of range in a target", bad_target_value, ("mine.yaml", "rows", "-3")),
+    Case("bad --input type", lambda folder: compile_arguments(DIGITS, "--input", "x:int8"), ("x:int8",)),
+    Case("unknown --input name", lambda folder: compile_arguments(DIGITS, "--input", "nobody:si8"), ("nobody",)),
+    Case("no output file", lambda folder: ["compile", str(DIGITS)], ("-o",)),
+    Case("unknown pass", lambda folder: compile_arguments(DIGITS, "--pipeline", "imc-magic"), ("imc-magic",)),
+    Case("unknown option", lambda folder: ["compile", str(DIGITS), "--fast"], ("--fast",)),
+    Case("wrong array name", lambda folder: run_arguments(folder, picture=images()), ("picture",)),
+    Case("wrong shape", lambda folder: run_arguments(folder, input=images(size=9)), ("input", "8")),
+    Case(
+        "wrong type", lambda folder: run_arguments(folder, input=images().astype(np.complex64)), ("input", "complex64")
+    ),
+    Case(
+        "value outside the input's range", lambda folder: run_arguments(folder, input=images() + 200), ("input", "200")
+    ),
+    Case("unknown fidelity", lambda f: [*run_arguments(f, input=images()), "--fidelity", "exact"], ("exact", "micro")),
+    Case("flipped byte in a program", flipped_program, ("digits.imcp",)),
+    Case("truncated program", truncated_program, ("digits.imcp",)),
+    Case("program from the future", future_program, ("digits.imcp", "99")),
+    Case("not a program", not_a_program, ("zeros.imcp",)),
+    Case("missing program", lambda folder: ["inspect", str(folder / "nothing.imcp")], ("nothing.imcp",)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def test_wrong_input_gives_one_line_and_status_1(case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # Outputs go where the case can be seen to leave nothing behind.
+    folder = tmp_path
+    arguments = case.arguments(folder)
+    arguments = [str(tmp_path / "out.imcp") if a == str(DIGITS.parent / "out.imcp") else a for a in arguments]
+    capfd.readouterr()
+    assert main(arguments) == 1
+    captured = capfd.readouterr()
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("imcflow: error: ")
+    for part in case.message:
+        assert part in lines[0], lines[0]
+    assert captured.out == ""
+    assert not (tmp_path / "out.imcp").exists()
+    assert not (tmp_path / "out.npz").exists()
+    assert not list(tmp_path.glob(".*.part"))
