@@ -1,0 +1,96 @@
+"""The memory layout that the compiled kernels and the Python code that calls them share.
+
+A block is `64 * words` lanes. Its state is [cells][words] 64-bit words: bit j of word w of a cell belongs to lane
+64*w + j. The executor numbers the cells that a stream touches densely; instruction rows keep the fields of
+`imcflow.runtime.isa` with dense cell numbers and a `Handler` in place of the opcode.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from imcflow.runtime.isa import INSTRUCTION_FIELDS
+
+WORD_COUNTS = (1, 2, 4, 8)
+RUN_BYTES = 64  # how much one gather step copies, whatever the length of the run
+SCRATCH_SLACK_BYTES = 64  # the last gather step of a block may write this far beyond the lanes
+MAX_STEP32_BITS = 30  # words up to this width go through 32-bit lanes without wrapping at any threshold
+
+
+class Handler(IntEnum):
+    """What a prepared row does; the values index the interpreter's jump table."""
+
+    ADD = 0  # A reaches at least as far as B
+    SUB = 1  # likewise
+    SUB_LONG_B = 2  # B reaches further than A
+    NEG = 3
+    ADD_INTO = 4
+    SUB_FROM = 5
+    COPY = 6
+    MOVE = 7
+    SET = 8
+    CLEAR = 9  # one word
+    MAX_INTO = 10
+    RELU = 11
+    STEP = 12
+    LOAD = 13
+    STORE_32 = 14
+    STORE_64 = 15
+    STORE_STEP_32 = 16
+    STORE_STEP_64 = 17
+
+
+class Context(IntEnum):
+    """64-bit slots of the context that a kernel call gets."""
+
+    INPUTS = 0  # pointer to InputSlot records
+    OUTPUTS = 1  # pointer to OutputSlot records
+    THRESHOLDS = 2  # pointer, int64 [table_rows, levels]
+    LEVELS = 3
+    STEP_BASE = 4  # pointer, int64 [table_rows]
+    STEP_SIGN = 5  # pointer, int64 [table_rows]: +1, or -1 for a descending row
+    LANES = 6  # valid lanes of all blocks together, for the counting kernel
+    SIZE = 8
+
+
+class InputSlot(IntEnum):
+    """64-bit slots of one input port."""
+
+    IMAGE = 0  # pointer to byte plane 0 of the padded image
+    BYTE_STRIDE = 1  # bytes from one byte plane to the next
+    OFFSETS = 2  # pointer, int64 [elements]: byte offset of a window element
+    RUN_INDEX = 3  # pointer, int64 [blocks + 1]: first run of each block
+    RUNS = 4  # pointer, int64 [runs, 2]: source byte, destination lane
+    SIZE = 8
+
+
+class OutputSlot(IntEnum):
+    """64-bit slots of one output port."""
+
+    BASE = 0  # pointer to lane 0 of channel 0
+    ROW_STRIDE = 1  # bytes from one channel to the next
+    ELEMENT_BYTES = 2  # 1, 2, 4 or 8
+    SIZE = 4
+
+
+class Counter(IntEnum):
+    """64-bit slots that the counting kernel adds to."""
+
+    SEARCHES = 0
+    WRITES = 1
+    MATCHED_ROWS = 2  # tagged rows, summed over the searches
+    WRITTEN_ROWS = 3  # rows written, summed over the writes
+    SIZE = 4
+
+
+_SIZES = {"u1": 1, "<u2": 2, "<u4": 4, "<i4": 4}
+
+
+def field_layout() -> dict[str, tuple[int, int, bool]]:
+    """Return byte offset, byte size and signedness of every field of an instruction row."""
+    layout: dict[str, tuple[int, int, bool]] = {}
+    position = 0
+    for name, spelling in INSTRUCTION_FIELDS:
+        layout[name] = (position, _SIZES[spelling], "i" in spelling)
+        position += _SIZES[spelling]
+    return layout

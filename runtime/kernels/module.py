@@ -1,0 +1,87 @@
+"""Compiles the interpreters for the host and hands them out as callables."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from ctypes import CFUNCTYPE, c_int64, c_void_p
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from imcflow.runtime.kernels.layout import WORD_COUNTS
+
+Fidelity = Literal["word", "micro", "count"]
+"""`count` is `micro` with exact counts of passes and matching rows."""
+
+KernelFunction = Callable[[int, int, int, int, int, int, int, int], None]
+"""(first block, last block, state, scratch, rows, row count, context, counters): integers and addresses.
+
+The call releases the interpreter lock. Addresses must stay valid and lie in buffers sized by the executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelKey:
+    """Which interpreter: fidelity, 64-bit words per plane, and the tag latch (which `word` does not depend on)."""
+
+    fidelity: Fidelity
+    words: int
+    or_latch: bool = False
+
+
+_lock = threading.Lock()
+_functions: dict[KernelKey, KernelFunction] = {}
+_engines: list[object] = []  # an engine owns the code of its module: kept for the life of the process
+
+
+def kernel(key: KernelKey) -> KernelFunction:
+    """Return the interpreter for `key`, compiled on first use (a few tens of milliseconds)."""
+    if key.words not in WORD_COUNTS:
+        raise ValueError(f"planes of {key.words} words: expected one of {WORD_COUNTS}")
+    with _lock:
+        if key not in _functions:
+            _functions[key] = _compile(key)
+        return _functions[key]
+
+
+def kernel_ir(key: KernelKey) -> str:
+    """Return the LLVM IR of an interpreter."""
+    from imcflow.runtime.kernels.interpreter import Emit, write_interpreter
+    from imcflow.runtime.kernels.layout import Handler
+    from imcflow.runtime.kernels.micro import MicroWriter
+    from imcflow.runtime.kernels.transfer import TRANSFER_HANDLERS
+    from imcflow.runtime.kernels.word import WORD_HANDLERS
+
+    handlers: dict[Handler, Emit] = WORD_HANDLERS
+    if key.fidelity != "word":
+        handlers = MicroWriter(or_latch=key.or_latch, counting=key.fidelity == "count").handlers()
+    body = write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS)
+    return body + "\ndeclare i64 @llvm.ctpop.i64(i64)\n"
+
+
+def _compile(key: KernelKey) -> KernelFunction:
+    import llvmlite.binding as llvm  # pyright: ignore[reportMissingTypeStubs]
+
+    _initialise()
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
+    )
+    module = llvm.parse_assembly(kernel_ir(key))
+    module.verify()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder.getModulePassManager().run(module, builder)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    address = cast("int", engine.get_function_address("interpret"))
+    _engines.append(engine)
+    signature = CFUNCTYPE(None, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
+    return cast("KernelFunction", signature(address))
+
+
+def _initialise() -> None:
+    if _engines:
+        return
+    import llvmlite.binding as llvm  # pyright: ignore[reportMissingTypeStubs]
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()

@@ -1,0 +1,136 @@
+"""Movements between tensors and planes: gather and transpose for LOAD, transpose and threshold for STORE.
+
+LOAD reads byte planes of a padded image whose rows are laid out so that neighbouring lanes are neighbouring bytes
+(`imcflow.runtime.execution.windows`): a block is a few runs of bytes, each copied with one wide load.
+"""
+
+from __future__ import annotations
+
+from imcflow.runtime.isa import Flag
+from imcflow.runtime.kernels.emitter import I8, I16, I32, I64, PTR, Value, const, element_bits, vector_type
+from imcflow.runtime.kernels.interpreter import Emit, Interpreter
+from imcflow.runtime.kernels.layout import RUN_BYTES, Context, Handler, InputSlot, OutputSlot
+
+_BYTES = vector_type(RUN_BYTES, I8)
+
+
+def _load(m: Interpreter) -> None:
+    f = m.f
+    port = m.record(Context.INPUTS, InputSlot.SIZE)
+    offsets = m.slot(port, InputSlot.OFFSETS, PTR)
+    element = f.load(I64, f.offset(offsets, f.mul(m.field("imm"), 8)), align=8)
+    image = f.offset(m.slot(port, InputSlot.IMAGE, PTR), element)
+    byte_stride = m.slot(port, InputSlot.BYTE_STRIDE)
+    run_index = f.offset(m.slot(port, InputSlot.RUN_INDEX, PTR), f.mul(m.block, 8))
+    first_run, last_run = f.load(I64, run_index, align=8), f.load(I64, f.offset(run_index, 8), align=8)
+    runs = m.slot(port, InputSlot.RUNS, PTR)
+    r, r_bits = m.field("r"), m.field("r_bits")
+
+    def byte_plane(index: Value, _: list[Value]) -> list[Value]:
+        source = f.offset(image, f.mul(index, byte_stride))
+
+        def copy_run(run: Value, _: list[Value]) -> list[Value]:
+            record = f.offset(runs, f.mul(run, 16))
+            data = f.load(_BYTES, f.offset(source, f.load(I64, record, align=8)), align=1)
+            f.store(data, f.offset(m.scratch, f.load(I64, f.offset(record, 8), align=8)), align=1)
+            return []
+
+        f.loop(first_run, last_run, [], copy_run)
+        lane_bytes = [f.load(_BYTES, f.offset(m.scratch, 64 * word), align=1) for word in range(m.words)]
+        first_bit = f.mul(index, 8)
+        bits = f.smin(f.sub(r_bits, first_bit), 8)
+
+        def transpose(bit: Value, masks: list[Value]) -> list[Value]:
+            plane = m.cell(f.add(r, f.add(first_bit, bit)))
+            for word, data in enumerate(lane_bytes):
+                ones = f.icmp("ne", f.and_(data, masks[0]), 0)
+                f.store(f.convert("bitcast", ones, I64), f.offset(plane, 8 * word), align=8)
+            return [f.add(masks[0], masks[0])]
+
+        f.loop(const(I64, 0), bits, [const(_BYTES, 1)], transpose)
+        return []
+
+    f.loop(const(I64, 0), f.lshr(f.add(r_bits, 7), 3), [], byte_plane)
+
+
+def _lane_values(m: Interpreter, group: Value, lane_type: str) -> Value:
+    """Gather the integers of `group`, as many lanes as `lane_type` has elements, from the planes of A."""
+    f = m.f
+    count, width = int(lane_type[1:].split(" ")[0]), element_bits(lane_type)
+    mask_type, mask_bytes = f"i{count}", count // 8
+    a, a_bits = m.field("a"), m.field("a_bits")
+
+    def body(bit: Value, carried: list[Value]) -> list[Value]:
+        value, weight = carried
+        source = f.offset(m.cell(f.add(a, bit)), f.mul(group, mask_bytes))
+        ones = f.convert("bitcast", f.load(mask_type, source, align=mask_bytes), vector_type(count, "i1"))
+        return [f.or_(value, f.select(ones, weight, const(lane_type, 0))), f.add(weight, weight)]
+
+    value, _ = f.loop(const(I64, 0), a_bits, [const(lane_type, 0), const(lane_type, 1)], body)
+    unused = f.sub(const(I64, width), a_bits)
+    shift = f.select(m.flag(Flag.A_SIGNED), unused, const(I64, 0))
+    shifts = f.splat(f.convert("trunc", shift, f"i{width}"), count)
+    return f.ashr(f.shl(value, shifts), shifts)
+
+
+def _step_values(m: Interpreter, values: Value) -> Value:
+    """Map integers through the kernel's step table, row `imm2`."""
+    f = m.f
+    count, width = int(values.type[1:].split(" ")[0]), element_bits(values.type)
+    row = m.field("imm2")
+    levels = m.slot(m.context, Context.LEVELS)
+    thresholds = f.offset(m.slot(m.context, Context.THRESHOLDS, PTR), f.mul(f.mul(row, levels), 8))
+
+    def body(level: Value, reached: list[Value]) -> list[Value]:
+        threshold = f.load(I64, f.offset(thresholds, f.mul(level, 8)), align=8)
+        wide = f.splat(f.convert("trunc", threshold, f"i{width}"), count)
+        above = f.convert("sext", f.icmp("sge", values, wide), values.type)
+        return [f.sub(reached[0], above)]
+
+    reached = f.loop(const(I64, 0), levels, [const(values.type, 0)], body)[0]
+
+    def table(slot: Context) -> Value:
+        entry = f.load(I64, f.offset(m.slot(m.context, slot, PTR), f.mul(row, 8)), align=8)
+        return f.splat(f.convert("trunc", entry, f"i{width}"), count)
+
+    return f.add(table(Context.STEP_BASE), f.mul(reached, table(Context.STEP_SIGN)))
+
+
+def _store(lane_type: str, *, through_steps: bool) -> Emit:
+    def emit(m: Interpreter) -> None:
+        f = m.f
+        count, width = int(lane_type[1:].split(" ")[0]), element_bits(lane_type)
+        port = m.record(Context.OUTPUTS, OutputSlot.SIZE)
+        element_bytes = m.slot(port, OutputSlot.ELEMENT_BYTES)
+        row = f.offset(m.slot(port, OutputSlot.BASE, PTR), f.mul(m.field("imm"), m.slot(port, OutputSlot.ROW_STRIDE)))
+        first = f.offset(row, f.mul(f.mul(m.block, m.lanes), element_bytes))
+
+        def group(index: Value, _: list[Value]) -> list[Value]:
+            values = _lane_values(m, index, lane_type)
+            if through_steps:
+                values = _step_values(m, values)
+            target = f.offset(first, f.mul(f.mul(index, count), element_bytes))
+            for element in (I8, I16, I32, I64):
+                size = element_bits(element)
+
+                def store(element: str = element) -> None:
+                    operation = "sext" if element_bits(element) > width else "trunc"
+                    f.store(f.convert(operation, values, vector_type(count, element)), target, align=1)
+
+                f.if_(f.icmp("eq", element_bytes, size // 8), store)
+            return []
+
+        f.loop(const(I64, 0), const(I64, m.lanes // count), [], group)
+
+    return emit
+
+
+_LANES_32, _LANES_64 = vector_type(16, I32), vector_type(8, I64)
+
+TRANSFER_HANDLERS: dict[Handler, Emit] = {
+    Handler.LOAD: _load,
+    Handler.STORE_32: _store(_LANES_32, through_steps=False),
+    Handler.STORE_64: _store(_LANES_64, through_steps=False),
+    Handler.STORE_STEP_32: _store(_LANES_32, through_steps=True),
+    Handler.STORE_STEP_64: _store(_LANES_64, through_steps=True),
+}
