@@ -1,0 +1,1 @@
+"""Placed add/sub programs to instruction tables of the associative processor."""
