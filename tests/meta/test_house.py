@@ -126,9 +126,7 @@ def test_every_pass_file_is_registered():
     defined = {
         match[1]
         for path in python_files("passes", "lowering")
-        for match in re.finditer(
-            r'^    name(?:: ClassVar\[str\])? = "(imc-[a-z0-9-]+)"', path.read_text(), re.MULTILINE
-        )
+        for match in pass_name.finditer(path.read_text(encoding="utf-8"))
     }
     assert defined - PASSES.keys() == set()
 
