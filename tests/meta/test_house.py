@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +154,10 @@ def test_nothing_names_this_machine():
         if word in path.read_text(encoding="utf-8")
     ]
     assert found == []
+
+
+def test_generated_pages_are_current():
+    command = [sys.executable, str(REPOSITORY / "docs" / "generate.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stderr == ""
+    assert result.returncode == 0
