@@ -91,7 +91,7 @@ def _stored(name: str, value: Array) -> Array:
     return value.astype(little, order="C", copy=False) if value.ndim else value.astype(little)
 
 
-def content_hash(arrays: Mapping[str, Array]) -> str:
+def arrays_hash(arrays: Mapping[str, Array]) -> str:
     """Return "sha256:<hex>" over names, types, shapes and bytes of the arrays, in order of name."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
@@ -101,9 +101,9 @@ def content_hash(arrays: Mapping[str, Array]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def program_hash(program: Program) -> str:
+def content_hash(program: Program) -> str:
     """Return the content hash of `program`; equal programs and only they have equal hashes."""
-    return content_hash(program_arrays(program))
+    return arrays_hash(program_arrays(program))
 
 
 def program_bytes(program: Program) -> bytes:
@@ -142,7 +142,7 @@ def _file_parts(program: Program) -> tuple[bytes, list[Array]]:
     order = sorted(arrays, key=lambda name: (-_alignment_of(arrays[name]), name))
     entries: dict[str, object] = {
         "__metadata__": {
-            "content_hash": content_hash(arrays),
+            "content_hash": arrays_hash(arrays),
             "format": FORMAT_NAME,
             "format_version": str(program.format_version),
         }
@@ -209,7 +209,7 @@ def _read(place: str, stream: BufferedReader, size: int) -> Container:
     arrays: dict[str, Array] = {
         name: data[start:stop].view(dtype).reshape(shape) for name, (start, stop, dtype, shape) in spans.items()
     }
-    found = content_hash(arrays)
+    found = arrays_hash(arrays)
     if found != recorded:
         raise ProgramError(f"{place}: damaged: content hash is {found}, the file records {recorded[:80]!r}")
     return Container(arrays, found)

@@ -1,0 +1,1 @@
+"""The loader's checks: everything that must hold before a program may run."""
