@@ -18,7 +18,7 @@ from imcflow.runtime.program import ApKernel, Window
 
 @dataclass
 class OracleResult:
-    """Outputs per port, int64 [images, channels, height, width], and what was executed on every row."""
+    """Outputs per port, int64 [images, channels, height, width], and what was executed."""
 
     outputs: list[NDArray[np.int64]]
     searches: int = 0
@@ -126,7 +126,7 @@ def run_steps(
                     match &= planes[cell] == bool(bit)
                 tag = tag | match if micro.kind is Kind.SEARCH_OR else match
                 result.searches += 1
-                result.matches += int(tag.sum())
+                result.matches += int(match.sum())
                 continue
             result.writes += 1
             rows = np.ones_like(tag) if micro.kind is Kind.WRITE_ALL else tag

@@ -78,7 +78,7 @@ class Counter(IntEnum):
 
     SEARCHES = 0
     WRITES = 1
-    MATCHED_ROWS = 2  # tagged rows, summed over the searches
+    MATCHED_ROWS = 2  # rows that match the key, summed over the searches
     WRITTEN_ROWS = 3  # rows written, summed over the writes
     SIZE = 4
 

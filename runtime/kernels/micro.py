@@ -80,10 +80,8 @@ class MicroWriter:
             match = literal if match is None else m.f.and_(match, literal)
         if match is None:
             raise ValueError("a search needs at least one key cell")
-        if micro.kind is Kind.SEARCH_OR:
-            match = m.f.or_(tag, match)
         self._count(m, match, Counter.SEARCHES, Counter.MATCHED_ROWS)
-        return match
+        return m.f.or_(tag, match) if micro.kind is Kind.SEARCH_OR else match
 
     def _write(self, m: Interpreter, micro: Micro, cells: Cells, tag: Value) -> None:
         everywhere = micro.kind is Kind.WRITE_ALL

@@ -1,0 +1,230 @@
+"""From an instruction table to rows that the kernels run: dense cells, one handler per row, every index checked.
+
+The loader has checked the program. The checks here are those that memory safety of compiled code rests on, repeated
+on the very numbers that reach it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcflow.errors import ProgramError
+from imcflow.runtime.isa import MAX_WORD_BITS, OPERANDS, Flag, Opcode
+from imcflow.runtime.kernels.layout import MAX_STEP32_BITS, Handler
+from imcflow.runtime.program import ApKernel
+
+if TYPE_CHECKING:
+    from imcflow.runtime.program import InstructionTable
+
+MAX_PREPARED_ROWS = 1 << 28
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedKernel:
+    """A stream ready to run on any batch.
+
+    Attributes:
+        kernel: what it was made from.
+        rows: instruction rows with handlers and dense cell numbers.
+        cell_count: cells of the dense state.
+        byte_planes: per input port, bytes that its loads reach.
+        thresholds: int64 [table_rows, levels].
+        step_base: int64 [table_rows]; a value is base + sign * (thresholds reached).
+        step_sign: int64 [table_rows].
+    """
+
+    kernel: ApKernel
+    rows: InstructionTable
+    cell_count: int
+    byte_planes: tuple[int, ...]
+    thresholds: NDArray[np.int64]
+    step_base: NDArray[np.int64]
+    step_sign: NDArray[np.int64]
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory held besides the program itself."""
+        return self.rows.nbytes + self.thresholds.nbytes
+
+
+_HANDLERS: dict[Opcode, Handler] = {
+    Opcode.LOAD: Handler.LOAD,
+    Opcode.STORE: Handler.STORE_32,
+    Opcode.STORE_STEP: Handler.STORE_STEP_32,
+    Opcode.CLEAR: Handler.CLEAR,
+    Opcode.SET: Handler.SET,
+    Opcode.COPY: Handler.COPY,
+    Opcode.ADD: Handler.ADD,
+    Opcode.SUB: Handler.SUB,
+    Opcode.NEG: Handler.NEG,
+    Opcode.ADD_INTO: Handler.ADD_INTO,
+    Opcode.SUB_FROM: Handler.SUB_FROM,
+    Opcode.MAX_INTO: Handler.MAX_INTO,
+    Opcode.RELU: Handler.RELU,
+    Opcode.STEP: Handler.STEP,
+    Opcode.MOVE: Handler.MOVE,
+}
+_CELL_FIELDS = ("a", "b", "r", "c")
+
+
+def prepare_kernel(kernel: ApKernel, domains: int) -> PreparedKernel:
+    """Check a stream and renumber its cells.
+
+    Args:
+        kernel: the stream.
+        domains: cells per track.
+
+    Raises:
+        ProgramError: an index, width or port of an instruction is outside its range.
+    """
+    table = _expand_clears(kernel, domains)
+    _check(kernel, table)
+    widths = _operand_widths(table)
+    rows = table.copy()
+    cell_count = _renumber(table, rows, widths)
+    byte_planes = [1] * len(kernel.inputs)
+    loads = table[table["opcode"] == Opcode.LOAD]
+    for port in range(len(kernel.inputs)):
+        bits = loads["r_bits"][loads["port"] == port]
+        byte_planes[port] = -(-int(bits.max(initial=1)) // 8)
+    step_base = kernel.step_low.astype(np.int64)
+    step_sign = np.where(kernel.step_descending, -1, 1).astype(np.int64)
+    levels = kernel.step_thresholds.shape[1] if kernel.step_thresholds.ndim == 2 else 0
+    step_base = step_base + np.where(kernel.step_descending, levels, 0)
+    narrow = _choose_handlers(table, rows, step_base, levels)
+    thresholds = kernel.step_thresholds.astype(np.int64)
+    if narrow:  # words of at most MAX_STEP32_BITS never reach these bounds, so clipping changes no comparison
+        thresholds = np.clip(thresholds, -(2**31 - 1), 2**31 - 1)
+    return PreparedKernel(
+        kernel,
+        np.ascontiguousarray(rows),
+        cell_count,
+        tuple(byte_planes),
+        np.ascontiguousarray(thresholds),
+        np.ascontiguousarray(step_base),
+        step_sign,
+    )
+
+
+def _expand_clears(kernel: ApKernel, domains: int) -> InstructionTable:
+    """Give every word of a CLEAR its own row; `reserved` marks the rows that continue one instruction."""
+    table = kernel.instructions
+    is_clear = table["opcode"] == Opcode.CLEAR
+    counts = np.where(is_clear, table["imm"].astype(np.int64), 1)
+    if (counts < 1).any():
+        row = int(np.argmax(counts < 1))
+        raise ProgramError(f"kernel '{kernel.name}', instruction {row}: imm={int(counts[row])}, CLEAR needs at least 1")
+    total = int(counts.sum())
+    if total > MAX_PREPARED_ROWS:
+        raise ProgramError(f"kernel '{kernel.name}': {total} words to process, at most {MAX_PREPARED_ROWS}")
+    if total == len(table):
+        return table
+    source = np.repeat(np.arange(len(table)), counts)
+    within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    expanded = table[source]
+    expanded["r"] = (expanded["r"].astype(np.int64) + within * domains).astype(np.uint32)
+    expanded["reserved"] = within > 0
+    return expanded
+
+
+def _operand_widths(table: InstructionTable) -> dict[str, NDArray[np.int64]]:
+    """Return per cell field how many consecutive cells an instruction uses there (0: field unused)."""
+    widths = {name: np.zeros(len(table), np.int64) for name in _CELL_FIELDS}
+    for opcode, use in OPERANDS.items():
+        rows = np.flatnonzero(table["opcode"] == opcode)
+        for name in {*use.reads, *use.writes}:
+            widths[name][rows] = table[f"{name}_bits"][rows]
+        for name in use.cells:
+            widths[name][rows] = 1
+    return widths
+
+
+def _check(kernel: ApKernel, table: InstructionTable) -> None:
+    def require(holds: NDArray[np.bool_], rows: NDArray[np.intp], field: str, limit: str) -> None:
+        if not holds.all():
+            row = table[rows[int(np.argmin(holds))]]
+            name = Opcode(int(row["opcode"])).name
+            raise ProgramError(f"kernel '{kernel.name}': {name} with {field}={int(row[field])}, allowed: {limit}")
+
+    known = np.isin(table["opcode"], [int(opcode) for opcode in Opcode])
+    if not known.all():
+        raise ProgramError(f"kernel '{kernel.name}': unknown opcode {int(table['opcode'][int(np.argmin(known))])}")
+    for opcode, use in OPERANDS.items():
+        rows = np.flatnonzero(table["opcode"] == opcode)
+        part = table[rows]
+        for name in {*use.reads, *use.writes}:
+            bits = part[f"{name}_bits"]
+            require((bits >= 1) & (bits <= MAX_WORD_BITS), rows, f"{name}_bits", f"1..{MAX_WORD_BITS}")
+        if opcode is Opcode.MAX_INTO:
+            require(part["a_bits"] == part["r_bits"], rows, "a_bits", "the same as r_bits")
+        if "port" in use.immediates:
+            ports = kernel.inputs if opcode is Opcode.LOAD else kernel.outputs
+            require(part["port"] < len(ports), rows, "port", f"below {len(ports)}")
+            sizes = [port.elements if opcode is Opcode.LOAD else port.channels for port in ports]  # pyright: ignore
+            limits = np.array([*sizes, 0], np.int64)[part["port"].astype(np.intp)]
+            require((part["imm"] >= 0) & (part["imm"] < limits), rows, "imm", "an element of the port")
+        if opcode is Opcode.STORE_STEP:
+            table_rows = min(len(kernel.step_thresholds), len(kernel.step_low), len(kernel.step_descending))
+            require((part["imm2"] >= 0) & (part["imm2"] < table_rows), rows, "imm2", f"0..{table_rows - 1}")
+
+
+def _renumber(table: InstructionTable, rows: InstructionTable, widths: dict[str, NDArray[np.int64]]) -> int:
+    """Number the used cells densely, keeping the cells of a word together; return how many there are."""
+    words = [
+        np.stack([table[name][widths[name] > 0].astype(np.int64), widths[name][widths[name] > 0]])
+        for name in _CELL_FIELDS
+    ]
+    first, width = np.concatenate(words, axis=1)
+    if not len(first):
+        return 0
+    # 64-bit keys: cell addresses have 32 bits, widths 6.
+    keys = np.unique(first << 6 | width)
+    first, stop = keys >> 6, (keys >> 6) + (keys & 63)
+    reach = np.maximum.accumulate(stop)
+    opens = np.ones(len(first), np.bool_)
+    opens[1:] = first[1:] > reach[:-1]
+    starts = first[opens]
+    ends = reach[np.append(np.flatnonzero(opens)[1:] - 1, len(first) - 1)]
+    dense = np.cumsum(ends - starts) - (ends - starts)
+    for name in _CELL_FIELDS:
+        used = np.flatnonzero(widths[name] > 0)
+        cells = table[name][used].astype(np.int64)
+        interval = np.searchsorted(starts, cells, side="right") - 1
+        rows[name][used] = (dense[interval] + cells - starts[interval]).astype(np.uint32)
+    return int((ends - starts).sum())
+
+
+def _choose_handlers(
+    table: InstructionTable, rows: InstructionTable, step_base: NDArray[np.int64], levels: int
+) -> bool:
+    """Replace opcodes by handlers, order the operands of ADD and SUB by reach; return whether steps fit 32 bits."""
+    opcodes = table["opcode"]
+    handlers = np.zeros(256, np.uint8)
+    for opcode, handler in _HANDLERS.items():
+        handlers[opcode] = handler
+    rows["opcode"] = handlers[opcodes]
+    r_bits = table["r_bits"]
+    a_reach = np.where(table["flags"] & Flag.A_SIGNED, r_bits, np.minimum(table["a_bits"], r_bits))
+    b_reach = np.where(table["flags"] & Flag.B_SIGNED, r_bits, np.minimum(table["b_bits"], r_bits))
+    longer = b_reach > a_reach
+    rows["opcode"][longer & (opcodes == Opcode.SUB)] = Handler.SUB_LONG_B
+    swap = np.flatnonzero(longer & (opcodes == Opcode.ADD))
+    for first, second in (("a", "b"), ("a_bits", "b_bits")):
+        rows[first][swap], rows[second][swap] = rows[second][swap].copy(), rows[first][swap].copy()
+    flags = table["flags"][swap]
+    a_signed, b_signed = flags & Flag.A_SIGNED, flags & Flag.B_SIGNED
+    kept = flags & ~np.uint8(Flag.A_SIGNED | Flag.B_SIGNED)
+    rows["flags"][swap] = (
+        kept | np.where(a_signed, np.uint8(Flag.B_SIGNED), 0) | np.where(b_signed, np.uint8(Flag.A_SIGNED), 0)
+    )
+    rows["opcode"][(opcodes == Opcode.STORE) & (table["a_bits"] > 32)] = Handler.STORE_64
+    steps = opcodes == Opcode.STORE_STEP
+    narrow = bool((table["a_bits"][steps] <= MAX_STEP32_BITS).all())
+    narrow = narrow and bool((np.abs(step_base) + levels < 2**31).all())
+    if not narrow:
+        rows["opcode"][steps] = Handler.STORE_STEP_64
+    return narrow
