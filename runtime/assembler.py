@@ -6,8 +6,8 @@
     add   r=12:0+5 a=0:0+4u b=1/4:0+4s c=200:0 rzero
     step  r=12:0+2 a=13:0+6s c=200:0 b=201:0 at=-3 value=1
 
-A word is `array/track:domain+bits` (`array/` is left out for array 0), a flag or carry cell has no bits. Sources that an
-opcode can read with or without a sign carry `s` or `u`. `rzero` and `czero` are the flags R_IS_ZERO and C_IS_ZERO.
+A word is `array/track:domain+bits` (`array/` is left out for array 0), a flag or carry cell has no bits. Words that an
+opcode reads with or without a sign carry `s` or `u`. `rzero` and `czero` are the flags R_IS_ZERO and C_IS_ZERO.
 Comments start with `;`. Field meanings: `docs/instruction-stream.md`.
 """
 
