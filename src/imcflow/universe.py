@@ -23,7 +23,9 @@ DIALECTS: dict[str, str] = {
 }
 """Dialect name -> "module:object"."""
 
-PASSES: dict[str, str] = {}
+PASSES: dict[str, str] = {
+    "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",
+}
 """Pass name -> "module:class", in the order of the default pipeline."""
 
 TARGETS: dict[str, str] = {}

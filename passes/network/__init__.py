@@ -1,0 +1,1 @@
+"""What the passes from the network to the quantised level share."""
