@@ -1,0 +1,206 @@
+"""Executes a compiled program on arrays: the public entry of the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcflow.errors import InputError, ProgramError
+from imcflow.runtime.digital import run_operation
+from imcflow.runtime.digital.registry import Call
+from imcflow.runtime.digital_ops import complete_attributes
+from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
+from imcflow.runtime.execution.blocks import BlockPool, default_threads
+from imcflow.runtime.execution.inputs import checked_inputs
+from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_per_chunk, last_uses
+from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
+from imcflow.runtime.execution.storage import Tensor, storage_dtype
+from imcflow.runtime.kernels.layout import Counter
+from imcflow.runtime.kernels.module import Fidelity
+from imcflow.runtime.program import ApKernel, DigitalOp, Program
+
+DEFAULT_MEMORY_BYTES = 512 * 2**20
+
+OnProgress = Callable[[int, int, str], None]
+"""(steps done, steps in all, name of the step just done)"""
+
+Arrays = dict[str, NDArray[Any]]
+
+_prepared: WeakKeyDictionary[Program, tuple[PreparedKernel | None, ...]] = WeakKeyDictionary()
+
+
+def run_program(
+    program: Program,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    fidelity: Fidelity = "word",
+    threads: int | None = None,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    on_progress: OnProgress | None = None,
+    keep: Sequence[str] = (),
+    block_words: int | None = None,
+) -> Arrays:
+    """Run a program on a batch.
+
+    The results are the same for every fidelity, number of threads, memory budget and block width.
+
+    Args:
+        program: checked by `imcflow.runtime.loader`.
+        inputs: one array [N, ...] per program input, any N.
+        fidelity: `word`, `micro` or `count`; see `imcflow.runtime.kernels.module`.
+        threads: worker threads; None: one per core.
+        memory_bytes: budget of the working memory, inputs and results not counted; larger batches run in chunks.
+        on_progress: called after every step of every chunk.
+        keep: names of further tensors to return, as they are stored.
+        block_words: 64-lane words per block; None: fitted to the number of lanes.
+
+    Returns:
+        The outputs by name in the model's types, and the tensors in `keep`.
+
+    Raises:
+        InputError: an array is missing, unknown, or has the wrong shape, type or range; or `keep` names no tensor.
+        ImcflowError: the memory budget is too small for one image.
+        ProgramError: the program cannot be executed.
+    """
+    run = ProgramRun(program, fidelity=fidelity, threads=threads, block_words=block_words)
+    return run(inputs, memory_bytes=memory_bytes, on_progress=on_progress, keep=keep)
+
+
+class ProgramRun:
+    """A program prepared for execution; call it with inputs as often as wanted.
+
+    Attributes:
+        counters: what the last call executed, by `Counter` slot; filled by fidelity `count` only.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        fidelity: Fidelity = "word",
+        threads: int | None = None,
+        block_words: int | None = None,
+    ) -> None:
+        """Check and renumber all streams (once per program and process)."""
+        self._program = program
+        self._threads = default_threads() if threads is None else max(1, threads)
+        self._settings = ArraySettings(fidelity, program.target.or_latch, block_words)
+        if program not in _prepared:
+            _prepared[program] = tuple(
+                prepare_kernel(step, program.target.domains) if isinstance(step, ApKernel) else None
+                for step in program.steps
+            )
+        self._prepared = _prepared[program]
+        self._bound: dict[tuple[int, int], ArrayStep] = {}
+        self.counters = np.zeros(Counter.SIZE, np.int64)
+
+    def __call__(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        on_progress: OnProgress | None = None,
+        keep: Sequence[str] = (),
+    ) -> Arrays:
+        """Run on a batch; see `run_program`."""
+        program = self._program
+        tensors, batch = checked_inputs(program, inputs)
+        kept = self._kept_tensors(keep)
+        results = self._result_arrays(kept, batch)
+        self.counters[:] = 0
+        if batch:
+            per_image = image_bytes(program, self._prepared, frozenset(kept.values()))
+            chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
+            total = -(-batch // chunk) * len(program.steps)
+            with BlockPool(self._threads) as pool:
+                for number, start in enumerate(range(0, batch, chunk)):
+                    stop = min(start + chunk, batch)
+                    part = {tensor: array[start:stop] for tensor, array in tensors.items()}
+                    report = _step_reporter(on_progress, number * len(program.steps), total)
+                    self._run_chunk(part, stop - start, frozenset(kept.values()), pool, report)
+                    for tensor, array in results.items():
+                        array[start:stop] = part[tensor]
+        return self._named(results, kept)
+
+    def _kept_tensors(self, keep: Sequence[str]) -> dict[str, int]:
+        names = {info.name: index for index, info in enumerate(self._program.tensors)}
+        for name in keep:
+            if name not in names:
+                raise InputError(f"tensor '{name}' does not exist in program '{self._program.name}'")
+        return {name: names[name] for name in keep}
+
+    def _result_arrays(self, kept: dict[str, int], batch: int) -> dict[int, Tensor]:
+        wanted = {port.tensor for port in self._program.outputs} | set(kept.values())
+        infos = self._program.tensors
+        return {
+            tensor: np.zeros((batch, *infos[tensor].shape), storage_dtype(infos[tensor].element)) for tensor in wanted
+        }
+
+    def _named(self, results: dict[int, Tensor], kept: dict[str, int]) -> Arrays:
+        named: Arrays = {name: results[tensor] for name, tensor in kept.items()}
+        for port in self._program.outputs:
+            named[port.name] = results[port.tensor].astype(np.dtype(port.model_dtype))
+        return named
+
+    def _run_chunk(
+        self,
+        tensors: dict[int, Tensor],
+        images: int,
+        kept: frozenset[int],
+        pool: BlockPool,
+        report: Callable[[int, str], None],
+    ) -> None:
+        """Run all steps on a few images; `tensors` holds the inputs and gets what is used to the end."""
+        uses = last_uses(self._program, kept)
+        for index, step in enumerate(self._program.steps):
+            if isinstance(step, ApKernel):
+                self._run_array_step(index, step, tensors, images, pool)
+            else:
+                self._run_digital_op(step, tensors, images)
+            for tensor in [tensor for tensor in tensors if uses[tensor] <= index]:
+                del tensors[tensor]
+            report(index, step.name)
+
+    def _run_array_step(
+        self, index: int, step: ApKernel, tensors: dict[int, Tensor], images: int, pool: BlockPool
+    ) -> None:
+        prepared = self._prepared[index]
+        if prepared is None:
+            raise ProgramError(f"step '{step.name}' was not prepared")
+        bound = self._bound.get((index, images))
+        if bound is None:
+            bound = self._bound[index, images] = ArrayStep(prepared, images, self._settings, self._threads)
+        maps = [
+            tensors[window.tensor].reshape(images, window.channels, window.height, window.width)
+            for window in step.inputs
+        ]
+        infos = [self._program.tensors[port.tensor] for port in step.outputs]
+        outputs, counters = bound.run(maps, [info.element for info in infos], pool)
+        self.counters += counters
+        for port, info, output in zip(step.outputs, infos, outputs, strict=True):
+            tensors[port.tensor] = output.reshape(images, *info.shape)
+
+    def _run_digital_op(self, step: DigitalOp, tensors: dict[int, Tensor], images: int) -> None:
+        info = self._program.tensors[step.output]
+        operands = [
+            tensors[operand] if isinstance(operand, int) else self._program.constants[operand]
+            for operand in step.inputs
+        ]
+        try:
+            attributes = complete_attributes(step.op, step.attributes)
+            call = Call(operands, attributes, info.element, storage_dtype(info.element), (images, *info.shape))
+            tensors[step.output] = run_operation(step.op, call)
+        except (ProgramError, ValueError) as error:
+            raise ProgramError(f"step '{step.name}': {error}") from error
+
+
+def _step_reporter(on_progress: OnProgress | None, before: int, total: int) -> Callable[[int, str], None]:
+    def report(index: int, name: str) -> None:
+        if on_progress is not None:
+            on_progress(before + index + 1, total, name)
+
+    return report
