@@ -1,19 +1,20 @@
 """Lower bounds on planes, macros and passes.
 
-All bounds on planes hold for every split of a layer into its fewest slices, even or uneven, so that no packing with
-the minimum number of passes beats them; the volume bound holds for any number of passes.
+The volume bound holds for any number of passes. The others hold at the minimum number of passes, however the layers are
+cut: a layer whose fewest slices fill all macros' turns must be cut into exactly that many, evenly or not; any other
+layer may be cut into as many slices as there are turns, so that only the least sizes of its largest slices are known.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imcflow.passes.packing.dual_feasible import DualFeasibleFunction, dual_feasible_family
+from imcflow.passes.packing.dual_feasible import dual_feasible_family
 from imcflow.passes.packing.shapes import (
     LayerShape,
     MacroGeometry,
@@ -51,25 +52,58 @@ def packing_bounds(
         PackingError: `copies` does not match the layers.
     """
     number_of_copies = checked_copies(layers, copies)
-    rectangles = [
-        SplitRectangle(
-            layer.output_channels,
-            layer.reduction,
-            layer.groups * number,
-            ceil_div(layer.output_channels, geometry.columns),
-            ceil_div(layer.reduction, geometry.rows),
-        )
-        for layer, number in zip(layers, number_of_copies, strict=True)
-    ]
     volume = sum(layer.weights * number for layer, number in zip(layers, number_of_copies, strict=True))
-    slices = [slice_count(layer, geometry) * number for layer, number in zip(layers, number_of_copies, strict=True)]
-    everywhere = conflict_bound(rectangles, geometry.columns, geometry.rows)
+    volume_bound = ceil_div(volume, geometry.macros * geometry.plane_weights)
+    everywhere: list[SplitRectangle] = []
+    somewhere: list[list[SplitRectangle]] = []
+    passes_per_pixel: list[int] = []
+    for layer, number in zip(layers, number_of_copies, strict=True):
+        slices = slice_count(layer, geometry) * number
+        turns = ceil_div(slices, geometry.macros)
+        passes_per_pixel.append(turns)
+        if slices == turns * geometry.macros:
+            everywhere.append(_fewest_slices(layer, number, geometry))
+        else:
+            somewhere.append(_largest_slices(layer, number, turns * geometry.macros, geometry))
+    known = everywhere + [rectangle for rectangles in somewhere for rectangle in rectangles]
     return PackingBounds(
-        volume=ceil_div(volume, geometry.macros * geometry.plane_weights),
-        dual_feasible=dual_feasible_bound(rectangles, geometry.columns, geometry.rows, geometry.macros),
-        conflict=max(ceil_div(everywhere, geometry.macros), _single_macro_bound(rectangles, slices, geometry)),
-        passes_per_pixel=tuple(ceil_div(number, geometry.macros) for number in slices),
+        volume=volume_bound,
+        dual_feasible=max(volume_bound, dual_feasible_bound(known, geometry.columns, geometry.rows, geometry.macros)),
+        conflict=max(
+            ceil_div(conflict_bound(known, geometry.columns, geometry.rows), geometry.macros),
+            _single_macro_bound(everywhere, [rectangles[0] for rectangles in somewhere], geometry),
+        ),
+        passes_per_pixel=tuple(passes_per_pixel),
     )
+
+
+def _fewest_slices(layer: LayerShape, copies: int, geometry: MacroGeometry) -> SplitRectangle:
+    return SplitRectangle(
+        layer.output_channels,
+        layer.reduction,
+        layer.groups * copies,
+        ceil_div(layer.output_channels, geometry.columns),
+        ceil_div(layer.reduction, geometry.rows),
+    )
+
+
+def _largest_slices(layer: LayerShape, copies: int, slices: int, geometry: MacroGeometry) -> list[SplitRectangle]:
+    """Sizes that the slices reach at least, largest first, if the layer is cut into at most so many slices.
+
+    The m-th largest of n areas that sum to A and are at most P is at least (A - (m-1)P) / (n-m+1), and a slice of
+    area a is at least a / (greatest height) wide.
+    """
+    area = layer.weights * copies
+    widest = min(layer.output_channels, geometry.columns)
+    highest = min(layer.reduction, geometry.rows)
+    counts: Counter[tuple[int, int]] = Counter()
+    for larger in range(slices):
+        rest = area - larger * widest * highest
+        if rest <= 0:
+            break
+        least = ceil_div(rest, slices - larger)
+        counts[ceil_div(least, highest), ceil_div(least, widest)] += 1
+    return [SplitRectangle(width, height, count) for (width, height), count in counts.items()]
 
 
 def minimum_passes(layers: Sequence[LayerShape], geometry: MacroGeometry, copies: Sequence[int] | None = None) -> int:
@@ -82,35 +116,23 @@ def minimum_passes(layers: Sequence[LayerShape], geometry: MacroGeometry, copies
 
 def dual_feasible_bound(rectangles: Sequence[SplitRectangle], columns: int, rows: int, macros: int = 1) -> int:
     """Bins per macro from pairs of dual feasible functions, minimised over all splits of the rectangles."""
-    by_width = _least_images(columns, [(r.width, r.column_parts) for r in rectangles])
-    by_height = _least_images(rows, [(r.height, r.row_parts) for r in rectangles])
+    by_width, width_units = _least_images(columns, [(r.width, r.column_parts) for r in rectangles])
+    by_height, height_units = _least_images(rows, [(r.height, r.row_parts) for r in rectangles])
     counts = np.array([r.count for r in rectangles], dtype=np.int64)
-    sums = (by_width.images * counts) @ by_height.images.T
-    units = by_width.units[:, None] * by_height.units[None, :] * macros
+    sums = (by_width * counts) @ by_height.T
+    units = width_units[:, None] * height_units[None, :] * macros
     return int(np.max(-(-sums // units)))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _ImageTable:
-    """Rows: functions; columns: rectangles; `units` holds the unit of each function."""
-
-    images: NDArray[np.int64]
-    units: NDArray[np.int64]
-
-
-def _least_images(length: int, splits: Sequence[tuple[int, int]]) -> _ImageTable:
-    sizes = {size for total, parts in splits for size in least_parts(total, parts, length)}
-    sizes |= {total - (parts - 1) * length for total, parts in splits}
-    family = dual_feasible_family(length, sizes)
+def _least_images(length: int, splits: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Images [functions, rectangles] of one side of every rectangle, and the units [functions]."""
     distinct = sorted(set(splits))
-    column = {split: index for index, split in enumerate(distinct)}
-    table = np.array([[_image(function, split) for split in distinct] for function in family], dtype=np.int64)
-    units = np.array([function.unit for function in family], dtype=np.int64)
-    return _ImageTable(table[:, [column[split] for split in splits]], units)
-
-
-def _image(function: DualFeasibleFunction, split: tuple[int, int]) -> int:
-    return function.least_image(*split)
+    sizes = {size for total, parts in distinct for size in least_parts(total, parts, length)}
+    sizes |= {total - (parts - 1) * length for total, parts in distinct}
+    family = dual_feasible_family(length, sizes)
+    columns = [family.least_images(total, parts) for total, parts in distinct]
+    position = {split: index for index, split in enumerate(distinct)}
+    return np.stack([columns[position[split]] for split in splits], axis=1), family.units
 
 
 def least_parts(total: int, parts: int, length: int) -> list[int]:
@@ -132,7 +154,7 @@ def conflict_bound(rectangles: Iterable[SplitRectangle], columns: int, rows: int
 
     Slices above half of both sides are the best known such set; slices that are full in one direction join it.
     """
-    counts: defaultdict[tuple[int, int], int] = defaultdict(int)
+    counts: Counter[tuple[int, int]] = Counter()
     for rectangle in rectangles:
         widths = least_parts(rectangle.width, rectangle.column_parts, columns)
         heights = least_parts(rectangle.height, rectangle.row_parts, rows)
@@ -142,41 +164,31 @@ def conflict_bound(rectangles: Iterable[SplitRectangle], columns: int, rows: int
     return _largest_clique(counts, columns, rows)
 
 
-def _single_macro_bound(rectangles: Sequence[SplitRectangle], slices: Sequence[int], geometry: MacroGeometry) -> int:
-    """Planes of a macro that holds what every macro must hold, and the full share of one more layer.
+def _single_macro_bound(
+    everywhere: Sequence[SplitRectangle], somewhere: Sequence[SplitRectangle], geometry: MacroGeometry
+) -> int:
+    """Planes of a macro that holds what every macro must hold, and one slice of one more layer.
 
-    With at most ceil(S/macros) slices of a layer in each macro, every macro holds at least
-    S - (macros - 1) * ceil(S/macros) of them, and some macro holds ceil(S/macros).
+    Args:
+        everywhere: layers that give every macro the same number of slices.
+        somewhere: the largest slice of each other layer; some macro holds it.
+        geometry: the macros.
     """
     if geometry.macros == 1:
         return 0
-    smallest: list[tuple[int, int]] = []
-    certain: list[int] = []
-    share: list[int] = []
-    for rectangle, number in zip(rectangles, slices, strict=True):
-        width = least_parts(rectangle.width, rectangle.column_parts, geometry.columns)[-1]
-        height = least_parts(rectangle.height, rectangle.row_parts, geometry.rows)[-1]
-        smallest.append((width, height))
-        share.append(ceil_div(number, geometry.macros))
-        certain.append(max(0, number - (geometry.macros - 1) * share[-1]))
-    counts: defaultdict[tuple[int, int], int] = defaultdict(int)
-    for size, number in zip(smallest, certain, strict=True):
-        counts[size] += number
-    best = _largest_clique(counts, geometry.columns, geometry.rows)
-    tried: set[tuple[int, int, int]] = set()
-    for size, least, most in zip(smallest, certain, share, strict=True):
-        extra = (*size, most - least)
-        if most > least and extra not in tried:
-            tried.add(extra)
-            best = max(best, _largest_clique({**counts, size: counts[size] + most - least}, *_sides(geometry)))
+    columns, rows = geometry.columns, geometry.rows
+    counts: Counter[tuple[int, int]] = Counter()
+    for rectangle in everywhere:
+        width = least_parts(rectangle.width, rectangle.column_parts, columns)[-1]
+        height = least_parts(rectangle.height, rectangle.row_parts, rows)[-1]
+        counts[width, height] += rectangle.count * rectangle.column_parts * rectangle.row_parts // geometry.macros
+    best = _largest_clique(counts, columns, rows)
+    for size in {(rectangle.width, rectangle.height) for rectangle in somewhere}:
+        best = max(best, _largest_clique(counts + Counter([size]), columns, rows))
     return best
 
 
-def _sides(geometry: MacroGeometry) -> tuple[int, int]:
-    return geometry.columns, geometry.rows
-
-
-def _largest_clique(counts: dict[tuple[int, int], int], columns: int, rows: int) -> int:
+def _largest_clique(counts: Counter[tuple[int, int]], columns: int, rows: int) -> int:
     """Weight of a large (not always the largest) set of slices that pairwise exclude each other."""
     kinds = [
         _Kind(width, height, count if 2 * width > columns and 2 * height > rows else 1)

@@ -106,7 +106,9 @@ def _check_tiles(result: PackingResult) -> None:
         for position, tile in enumerate(tiles):
             for other in tiles[:position]:
                 if _overlap(tile, other):
-                    raise PackingError(f"{_name(result, tile)}: the box overlaps layer {result.layers[other.layer].name}")
+                    raise PackingError(
+                        f"{_name(result, tile)}: the box overlaps layer {result.layers[other.layer].name}"
+                    )
     offsets: defaultdict[int, set[int]] = defaultdict(set)
     for piece in result.slices:
         box = boxes.get((piece.layer, piece.macro))

@@ -70,7 +70,10 @@ def _resnet18() -> list[LayerShape]:
     for stage, (channels, size) in enumerate([(64, 56), (128, 28), (256, 14), (512, 7)], start=1):
         for block in range(2):
             prefix = f"layer{stage}.{block}"
-            layers += [_conv(f"{prefix}.conv1", channels, inputs, 3, size), _conv(f"{prefix}.conv2", channels, channels, 3, size)]
+            layers += [
+                _conv(f"{prefix}.conv1", channels, inputs, 3, size),
+                _conv(f"{prefix}.conv2", channels, channels, 3, size),
+            ]
             if inputs != channels:
                 layers.append(_conv(f"{prefix}.downsample", channels, inputs, 1, size))
             inputs = channels

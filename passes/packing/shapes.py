@@ -178,7 +178,7 @@ class PackingBounds:
 
     Args:
         volume: weights (of all copies) over weights per plane and macros; holds for any number of passes.
-        dual_feasible: best sum over a family of dual feasible functions, for every uneven split into fewest slices.
+        dual_feasible: best sum over pairs of dual feasible functions, however the layers are cut.
         conflict: slices that exclude each other pairwise from a plane; contains the big-rectangle bound.
         passes_per_pixel: for each layer the fewest passes per group of output pixels that its copies share.
     """
@@ -264,11 +264,7 @@ def layer_passes(layer: LayerShape, copies: int, slices_per_macro: int) -> int:
 
 def slice_count(layer: LayerShape, geometry: MacroGeometry) -> int:
     """Fewest slices that hold one copy of the layer: G * ceil(K/D_o) * ceil(R/D_i)."""
-    return (
-        layer.groups
-        * ceil_div(layer.output_channels, geometry.columns)
-        * ceil_div(layer.reduction, geometry.rows)
-    )
+    return layer.groups * ceil_div(layer.output_channels, geometry.columns) * ceil_div(layer.reduction, geometry.rows)
 
 
 def checked_copies(layers: Sequence[LayerShape], copies: Sequence[int] | None) -> tuple[int, ...]:

@@ -8,9 +8,11 @@ the same; cutting where a gap ends fills planes that equal or full cuts cannot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import product
+from random import Random
 
 from imcflow.passes.packing.bounds import packing_bounds
 from imcflow.passes.packing.maxrects import FreePlane, Rectangle
@@ -24,6 +26,7 @@ from imcflow.passes.packing.shapes import (
     check_planes,
     checked_copies,
 )
+from imcflow.passes.packing.tile_packer import pack_tiles
 
 
 class _Fit(Enum):
@@ -33,19 +36,43 @@ class _Fit(Enum):
     AREA = "area"
 
 
+class _Spread(Enum):
+    """How much the balance of the macros counts."""
+
+    NONE = "best gap anywhere"
+    GAPS = "gap of the lightest macro"
+    MACROS = "lightest macro, in a new plane if need be"
+
+
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """`count` equal strips of one layer: `width` output channels by the whole reduction, cut into `parts` slices."""
+    """`count` equal strips of one layer: `width` output channels by the whole reduction, `length`.
+
+    A strip needs `fewest_parts` slices; up to `most_parts` cost no pass, because macros would idle otherwise.
+    """
 
     layer: int
     first_channel: int
     width: int
     length: int
-    parts: int
+    fewest_parts: int
+    most_parts: int
     count: int
 
-    def cuttable(self, rows: int) -> bool:
-        return self.parts > 1 and self.parts * rows > self.length
+
+class _Cutting(Enum):
+    """Where strips are cut."""
+
+    WHOLE_PLANES = "whole planes and a rest"
+    FEWEST_PARTS = "into the fewest parts, where gaps end"
+    MOST_PARTS = "into as many parts as cost no pass, where gaps end"
+
+    def parts(self, strip: _Strip, rows: int) -> int:
+        """Parts that a strip may be cut into freely; 1 for the default cut."""
+        if self is _Cutting.WHOLE_PLANES:
+            return 1
+        parts = strip.fewest_parts if self is _Cutting.FEWEST_PARTS else strip.most_parts
+        return parts if parts * rows > strip.length else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +93,12 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A grid of equal rectangles of one strip, placed at once."""
+    """A grid of equal rectangles of one strip, placed at once and repeated in `planes` planes."""
 
     strip: int
     macro: int
     plane: int
+    planes: int
     place: Rectangle
     across: int
     down: int
@@ -80,12 +108,11 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One way of trying."""
+    """One way of trying: the jobs in the order of placement, and the rule for choosing among gaps."""
 
-    order: Callable[[_Job], tuple[int, ...]]
+    jobs: tuple[_Job, ...]
     fit: _Fit
-    lightest_macro_first: bool
-    cut_freely: bool
+    spread: _Spread
 
 
 def _by_area(job: _Job) -> tuple[int, ...]:
@@ -105,6 +132,12 @@ def _by_long_side(job: _Job) -> tuple[int, ...]:
 
 
 _ORDERS = (_by_area, _by_height, _by_width, _by_long_side)
+
+SHUFFLED_ATTEMPTS = 48
+"""Attempts with a perturbed order that follow when no sorted order reaches a number of planes."""
+
+PERTURBATION = 0.7
+"""Standard deviation of the logarithm of the factor that a perturbed order multiplies the areas with."""
 
 
 def pack_slices(
@@ -126,51 +159,67 @@ def pack_slices(
     number_of_copies = checked_copies(layers, copies)
     bounds = packing_bounds(layers, geometry, number_of_copies)
     strips = list(_strips(layers, number_of_copies, geometry))
-    result = PackingResult(
-        tuple(layers), geometry, PackingStyle.SLICE, number_of_copies, (), (), bounds
-    )
+    result = PackingResult(tuple(layers), geometry, PackingStyle.SLICE, number_of_copies, (), (), bounds)
+    unlimited = replace(geometry, planes=None)
+    tiles: PackingResult | None = None
     planes = bounds.planes
     while True:
         for attempt in _attempts(strips, geometry):
             board = _Board(geometry, planes, bounds.passes_per_pixel, attempt)
-            if board.place_all(_jobs(strips, geometry, attempt.cut_freely)):
+            if board.place_all():
                 slices = _named_slices(board.blocks, strips, layers, number_of_copies, geometry.rows)
                 return check_planes(replace(result, slices=slices))
+        tiles = tiles or pack_tiles(layers, unlimited, number_of_copies)
+        if tiles.planes <= planes:
+            return check_planes(replace(result, slices=tiles.slices))
         planes += 1
 
 
 def _attempts(strips: Sequence[_Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
-    cuttable = any(strip.cuttable(geometry.rows) for strip in strips)
-    for cut_freely in (False, True) if cuttable else (False,):
-        for lightest_macro_first in (False, True) if geometry.macros > 1 else (False,):
+    """Sorted orders under every rule first, then perturbed ones; always the same sequence."""
+    spreads = tuple(_Spread) if geometry.macros > 1 else (_Spread.NONE,)
+    job_sets = list(dict.fromkeys(tuple(_jobs(strips, geometry, cutting)) for cutting in _Cutting))
+    for jobs in job_sets:
+        for spread in spreads:
             for order in _ORDERS:
+                rigid_first = sorted(jobs, key=lambda job, order=order: (job.parts > 1, order(job)))
                 for fit in _Fit:
-                    yield _Attempt(order, fit, lightest_macro_first, cut_freely)
+                    yield _Attempt(tuple(rigid_first), fit, spread)
+    random = Random(len(strips))
+    for number in range(SHUFFLED_ATTEMPTS):
+        jobs = job_sets[-1 - number % len(job_sets)]
+        areas = {job: job.width * min(job.height, geometry.rows) for job in jobs}
+        keys = {job: -area * random.lognormvariate(0, PERTURBATION) for job, area in areas.items()}
+        fit = _Fit.AREA if number & 4 else _Fit.SHORT_SIDE
+        yield _Attempt(tuple(sorted(jobs, key=keys.__getitem__)), fit, spreads[number // 2 % len(spreads)])
 
 
 def _strips(layers: Sequence[LayerShape], copies: Sequence[int], geometry: MacroGeometry) -> Iterator[_Strip]:
     for index, (layer, number) in enumerate(zip(layers, copies, strict=True)):
-        parts = ceil_div(layer.reduction, geometry.rows)
+        fewest = ceil_div(layer.reduction, geometry.rows)
         whole, rest = divmod(layer.output_channels, geometry.columns)
-        strips = layer.groups * number
+        strips = layer.groups * number * (whole + (rest > 0))
+        turns = ceil_div(strips * fewest, geometry.macros)
+        most = min(turns * geometry.macros // strips, layer.reduction)
         if whole:
-            yield _Strip(index, 0, geometry.columns, layer.reduction, parts, strips * whole)
+            count = layer.groups * number * whole
+            yield _Strip(index, 0, geometry.columns, layer.reduction, fewest, most, count)
         if rest:
-            yield _Strip(index, whole * geometry.columns, rest, layer.reduction, parts, strips)
+            count = layer.groups * number
+            yield _Strip(index, whole * geometry.columns, rest, layer.reduction, fewest, most, count)
 
 
-def _jobs(strips: Sequence[_Strip], geometry: MacroGeometry, cut_freely: bool) -> list[_Job]:
-    jobs: list[_Job] = []
+def _jobs(strips: Sequence[_Strip], geometry: MacroGeometry, cutting: _Cutting) -> Iterator[_Job]:
     for index, strip in enumerate(strips):
-        if cut_freely and strip.cuttable(geometry.rows):
-            jobs.append(_Job(index, strip.layer, strip.width, strip.length, strip.parts, strip.count))
+        parts = cutting.parts(strip, geometry.rows)
+        if parts > 1:
+            yield _Job(index, strip.layer, strip.width, strip.length, parts, strip.count)
             continue
         whole, rest = divmod(strip.length, geometry.rows)
         if whole:
-            jobs.append(_Job(index, strip.layer, strip.width, geometry.rows, 1, strip.count * whole))
+            yield _Job(index, strip.layer, strip.width, geometry.rows, 1, strip.count * whole)
         if rest:
-            jobs.append(_Job(index, strip.layer, strip.width, rest, 1, strip.count))
-    return jobs
+            yield _Job(index, strip.layer, strip.width, rest, 1, strip.count)
 
 
 class _OpenPlane(FreePlane):
@@ -198,21 +247,51 @@ class _Board:
         self._room = [[passes] * geometry.macros for passes in passes_per_pixel]
         self._next_piece_of = 0
 
-    def place_all(self, jobs: Sequence[_Job]) -> bool:
-        """Places every job; False as soon as one does not fit."""
-        rigid = sorted((job for job in jobs if job.parts == 1), key=self._attempt.order)
-        elastic = sorted((job for job in jobs if job.parts > 1), key=self._attempt.order)
-        return all(self._place_rectangles(job) for job in rigid) and all(self._place_strips(job) for job in elastic)
+    def place_all(self) -> bool:
+        """Places every job of the attempt; False as soon as one does not fit."""
+        return all(
+            self._place_rectangles(job) if job.parts == 1 else self._place_strips(job) for job in self._attempt.jobs
+        )
 
     def _place_rectangles(self, job: _Job) -> bool:
+        if job.width == self._geometry.columns and job.height == self._geometry.rows:
+            return self._place_whole_planes(job)
         left = job.count
         while left:
-            found = self._best_gap(job) or self._new_plane(job)
+            found = self._gap_or_plane(job)
             if found is None:
                 return False
             plane, gap = found
             left -= self._fill(job, plane, gap, left)
         return True
+
+    def _place_whole_planes(self, job: _Job) -> bool:
+        """Gives every slice a plane of its own, several at once where only one macro is left to choose."""
+        left = job.count
+        while left:
+            macros = self._macros_with_planes(job.layer)
+            if not macros:
+                return False
+            macro, first = macros[0], self._used_planes[macros[0]]
+            room = min(left, self._room[job.layer][macro], self._planes - first)
+            planes = room if len(macros) == 1 else 1
+            self._use(job.layer, macro, planes, planes * self._geometry.plane_weights)
+            self._used_planes[macro] += planes
+            place = Rectangle(0, 0, job.width, job.height)
+            self.blocks.append(_Block(job.strip, macro, first, planes, place, 1, 1, None))
+            left -= planes
+        return True
+
+    def _macros_with_planes(self, layer: int) -> list[int]:
+        """Macros that may take a slice of the layer in a new plane, those with the fewest planes first."""
+        room = self._room[layer]
+        macros = [macro for macro, used in enumerate(self._used_planes) if used < self._planes and room[macro]]
+        macros.sort(key=lambda macro: (self._used_planes[macro], self._used_weights[macro]))
+        return macros
+
+    def _use(self, layer: int, macro: int, slices: int, weights: int) -> None:
+        self._room[layer][macro] -= slices
+        self._used_weights[macro] += weights
 
     def _fill(self, job: _Job, plane: _OpenPlane, gap: Rectangle, left: int) -> int:
         """Fills a gap with a grid of the job's rectangles and returns how many there are."""
@@ -227,7 +306,7 @@ class _Board:
         for _ in range(job.count):
             self._next_piece_of += 1
             length, parts = job.height, job.parts
-            while parts:
+            while length:
                 piece = self._next_piece(job, length, parts)
                 if piece is None:
                     return False
@@ -238,14 +317,14 @@ class _Board:
         return True
 
     def _next_piece(self, job: _Job, length: int, parts: int) -> tuple[_OpenPlane, Rectangle] | None:
-        """The piece to cut off a strip of `length` that must end up in `parts` pieces."""
+        """The piece to cut off a strip of `length` that may end up in at most `parts` pieces."""
         rows = self._geometry.rows
-        if parts == 1:
+        if length <= rows:
             last = replace(job, height=length, parts=1)
-            found = self._best_gap(last) or self._new_plane(last)
-            return found and (found[0], Rectangle(found[1].column, found[1].row, job.width, length))
-        # Every later piece is at least one row and at most a whole plane high.
-        least, most = max(1, length - (parts - 1) * rows), length - (parts - 1)
+            found = self._best_gap(last) or (self._new_plane(last) if parts == 1 else None)
+            if found or parts == 1:
+                return found and (found[0], Rectangle(found[1].column, found[1].row, job.width, length))
+        least = max(1, length - (parts - 1) * rows)
         best: tuple[tuple[int, ...], _OpenPlane, Rectangle] | None = None
         for plane in self._open:
             if not self._room[job.layer][plane.macro]:
@@ -258,18 +337,29 @@ class _Board:
                     best = (score, plane, gap)
         if best is not None:
             _, plane, gap = best
-            return plane, Rectangle(gap.column, gap.row, job.width, min(gap.height, most))
+            return plane, Rectangle(gap.column, gap.row, job.width, min(gap.height, length))
         found = self._new_plane(job)
-        return found and (found[0], Rectangle(0, 0, job.width, min(rows, most)))
+        return found and (found[0], Rectangle(0, 0, job.width, min(rows, length)))
 
-    def _best_gap(self, job: _Job) -> tuple[_OpenPlane, Rectangle] | None:
+    def _gap_or_plane(self, job: _Job) -> tuple[_OpenPlane, Rectangle] | None:
+        if self._attempt.spread is not _Spread.MACROS:
+            return self._best_gap(job) or self._new_plane(job)
+        room = self._room[job.layer]
+        macros = [macro for macro in range(self._geometry.macros) if room[macro]]
+        for macro in sorted(macros, key=self._used_weights.__getitem__):
+            found = self._best_gap(job, macro) or self._new_plane(job, macro)
+            if found is not None:
+                return found
+        return None
+
+    def _best_gap(self, job: _Job, only: int | None = None) -> tuple[_OpenPlane, Rectangle] | None:
         width, height = job.width, job.height
         room = self._room[job.layer]
         by_area = self._attempt.fit is _Fit.AREA
-        weigh = self._attempt.lightest_macro_first
+        weigh = self._attempt.spread is _Spread.GAPS
         best: tuple[tuple[int, ...], _OpenPlane, Rectangle] | None = None
         for plane in self._open:
-            if not room[plane.macro]:
+            if not room[plane.macro] or (only is not None and plane.macro != only):
                 continue
             weight = self._used_weights[plane.macro] if weigh else 0
             for gap in plane.free:
@@ -282,29 +372,25 @@ class _Board:
                     best = (score, plane, gap)
         return best and (best[1], best[2])
 
-    def _new_plane(self, job: _Job) -> tuple[_OpenPlane, Rectangle] | None:
-        macros = [
-            macro
-            for macro in range(self._geometry.macros)
-            if self._used_planes[macro] < self._planes and self._room[job.layer][macro]
-        ]
+    def _new_plane(self, job: _Job, only: int | None = None) -> tuple[_OpenPlane, Rectangle] | None:
+        macros = self._macros_with_planes(job.layer)
+        if only is not None:
+            macros = [macro for macro in macros if macro == only]
         if not macros:
             return None
-        macro = min(macros, key=lambda macro: (self._used_planes[macro], self._used_weights[macro]))
-        plane = _OpenPlane(self._geometry, macro, self._used_planes[macro])
-        self._used_planes[macro] += 1
+        plane = _OpenPlane(self._geometry, macros[0], self._used_planes[macros[0]])
+        self._used_planes[macros[0]] += 1
         self._open.append(plane)
         return plane, plane.free[0]
 
     def _occupy(
         self, job: _Job, plane: _OpenPlane, place: Rectangle, across: int, down: int, piece_of: int | None
     ) -> None:
-        self._room[job.layer][plane.macro] -= across * down
-        self._used_weights[plane.macro] += place.width * place.height
+        self._use(job.layer, plane.macro, across * down, place.width * place.height)
         plane.occupy(place)
         if not plane.free:
             self._open.remove(plane)
-        self.blocks.append(_Block(job.strip, plane.macro, plane.index, place, across, down, piece_of))
+        self.blocks.append(_Block(job.strip, plane.macro, plane.index, 1, place, across, down, piece_of))
 
 
 def _named_slices(
@@ -323,22 +409,17 @@ def _named_slices(
         strip = strips[block.strip]
         height = block.place.height // block.down
         width = block.place.width // block.across
-        for across in range(block.across):
-            for down in range(block.down):
-                if block.piece_of is None:
-                    owner, start = unnamed[block.strip].take(height)
-                else:
-                    key = (block.strip, block.piece_of)
-                    owner, start = running.get(key) or (next(owners[block.strip]), 0)
-                    running[key] = (owner, start + height)
-                column = block.place.column + across * width
-                row = block.place.row + down * height
-                slices.append(
-                    PlacedSlice(
-                        strip.layer, owner.copy, owner.group, owner.channel, width, start, height,
-                        block.macro, block.plane, column, row,
-                    )
-                )  # fmt: skip
+        for plane, across, down in product(range(block.planes), range(block.across), range(block.down)):
+            if block.piece_of is None:
+                owner, start = unnamed[block.strip].take(height)
+            else:
+                key = (block.strip, block.piece_of)
+                owner, start = running.get(key) or (next(owners[block.strip]), 0)
+                running[key] = (owner, start + height)
+            column = block.place.column + across * width
+            row = block.place.row + down * height
+            weights = (strip.layer, owner.copy, owner.group, owner.channel, width, start, height)
+            slices.append(PlacedSlice(*weights, block.macro, block.plane + plane, column, row))
     slices.sort(key=lambda piece: (piece.layer, piece.copy, piece.group, piece.channel, piece.reduction))
     return tuple(slices)
 
