@@ -17,7 +17,7 @@ from pathlib import Path
 from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass, get_pass_option_infos
 
-from imcflow.tools.imc_opt_main import summary
+from imcflow.tools.pass_docs import description, summary
 from imcflow.universe import IMC_UNIVERSE, load
 
 DOCS = Path(__file__).resolve().parent
@@ -31,7 +31,7 @@ def passes_page() -> str:
     lines += ["`imc-opt -p 'NAME{option=value},...'` runs them; the order here is that of the default pipeline.\n"]
     lines += [f"- [`{cls.name}`](#{cls.name}): {summary(cls)}" for cls in classes]
     for cls in classes:
-        lines += [f"\n## {cls.name}\n", inspect.cleandoc(cls.__doc__ or "")]
+        lines += [f"\n## {cls.name}\n", description(cls)]
         lines += _options(cls)
     return "\n".join(lines) + "\n"
 

@@ -14,6 +14,7 @@ from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.utils.target import Target
 
+from imcflow.tools.pass_docs import description
 from imcflow.universe import DIALECTS, FRONTENDS, IMC_UNIVERSE, PASSES, load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -119,8 +120,9 @@ def test_a_registered_pass_has_its_own_file_its_test_and_its_description(name: s
     file_name = name.replace("-", "_")
     assert PASSES[name].split(":")[0].split(".")[-1] == file_name
     assert (REPOSITORY / "tests" / "filecheck" / "passes" / f"{file_name}.mlir").is_file()
-    description = pass_class.__doc__ or ""
-    assert description.count("```mlir") >= 2 or "Before" in description, "describe the IR before and after"
+    text = description(pass_class)
+    assert re.search(r"^Before\b.*^After\b", text, re.MULTILINE | re.DOTALL), "say what holds before and after"
+    assert "imc." in text, "show the IR before and after"
 
 
 def test_every_pass_file_is_registered():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, NoReturn, cast
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass, PassPipeline
+from xdsl.passes import PassPipeline
 from xdsl.universe import Universe
 from xdsl.utils.arg_spec import parse_spec
 from xdsl.utils.exceptions import ArgSpecParseError
@@ -25,6 +25,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from imcflow.errors import ImcflowError
 from imcflow.lowering.binary_target import BinaryTarget
 from imcflow.tools.atomic_file import temporary_beside
+from imcflow.tools.pass_docs import summary
 from imcflow.tools.pass_observer import PassObserver, VerifyEach
 from imcflow.tools.user_errors import run_reporting_errors
 from imcflow.universe import FRONTENDS, IMC_UNIVERSE, load
@@ -221,13 +222,6 @@ class _ListPasses(argparse.Action):
             passes = {**Universe.get_multiverse().all_passes, **passes}
         sys.stdout.write("".join(f"{name:<32}{summary(factory())}\n" for name, factory in passes.items()))
         parser.exit()
-
-
-def summary(pass_class: type[ModulePass]) -> str:
-    """Return the first line of the docstring of a pass, or an empty string when it has none of its own."""
-    # A dataclass without a docstring gets its signature as one; that explains nothing.
-    text = inspect.cleandoc(pass_class.__doc__ or "")
-    return "" if text.startswith(f"{pass_class.__name__}(") else text.partition("\n")[0]
 
 
 def _refuse_command_line(message: str) -> NoReturn:
