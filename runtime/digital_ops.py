@@ -434,3 +434,34 @@ DIGITAL_OPS: dict[str, DigitalOpSchema] = {
         {**_AXIS, "count": Attribute("int", required=False, default=1, low=1)},
     ),
 }
+
+
+_MOVES_ONLY = ("reshape", "transpose", "concat", "slice", "pad", "depth_to_space")
+
+
+def operations_per_image(op: str, attributes: Attributes, shapes: Sequence[Shape], result: Shape) -> int:
+    """Return the scalar operations of one digital op per image; a multiply-accumulate counts as one.
+
+    Args:
+        op: name of a checked operation.
+        attributes: its attributes.
+        shapes: operand shapes; tensors start with -1.
+        result: shape of the result per image.
+    """
+    elements = prod(result)
+    if op in _MOVES_ONLY:
+        return 0
+    if op == "conv2d":
+        return elements * prod(shapes[1][1:])
+    if op == "gemm":
+        return elements * shapes[1][1]
+    if op == "matmul":
+        return elements * shapes[0][-1]
+    if op in ("max_pool", "sum_pool", "avg_pool"):
+        return elements * prod(_integers(attributes, "kernel"))
+    if op == "threshold":
+        # Thresholds ascend: a binary search finds the level.
+        return elements * shapes[1][1].bit_length()
+    if op in ("reduce_mean", "top_k"):
+        return prod(shapes[0][1:])
+    return elements

@@ -1,0 +1,367 @@
+"""Exact counters of a program, from its instruction streams alone.
+
+Definitions: `docs/instruction-stream.md` section 4. One count is one execution of the stream on one row block; a batch
+of n images needs `row_blocks(n)` copies, all of which execute it. Executing a stream in micro fidelity performs exactly
+these searches, writes and shifts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imcflow.runtime.isa import Opcode
+from imcflow.runtime.microcode import USES_CARRY, table_passes
+from imcflow.runtime.port_shifts import PortShifts, port_shifts, stable_order
+from imcflow.runtime.program import ApKernel, DigitalOp, Program, Region, TargetSummary
+
+if TYPE_CHECKING:
+    from imcflow.runtime.program import InstructionTable
+
+    Column = np.ndarray[Any, np.dtype[np.int64]]
+    Times = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sums over some instructions, for one row block.
+
+    Attributes:
+        instructions: macro instructions.
+        searches, writes: array instructions.
+        searched_cells, written_cells: cells in the keys and in the written values, summed; times rows, the cells that
+            are compared, and at most those that are written.
+        shifts: single steps of single tracks.
+        shift_cycles: cycles spent shifting; tracks move in parallel.
+        load_bits, store_bits, move_bits: bits per lane that enter, leave, or go from array to array.
+        step_lookups: results per lane that go through a step table in the digital unit.
+    """
+
+    instructions: int = 0
+    searches: int = 0
+    writes: int = 0
+    searched_cells: int = 0
+    written_cells: int = 0
+    shifts: int = 0
+    shift_cycles: int = 0
+    load_bits: int = 0
+    store_bits: int = 0
+    move_bits: int = 0
+    step_lookups: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in COUNT_NAMES))
+
+    @property
+    def cycles(self) -> int:
+        """Cycles if every search, write, shift and moved bit takes one and nothing overlaps."""
+        return self.searches + self.writes + self.shift_cycles + self.load_bits + self.store_bits + self.move_bits
+
+    def to_json(self) -> dict[str, int]:
+        """Return all counts and `cycles` by name."""
+        return {**asdict(self), "cycles": self.cycles}
+
+
+COUNT_NAMES = tuple(field.name for field in fields(Counts))
+
+
+@dataclass(frozen=True)
+class CycleWeights:
+    """Cycles that one event takes.
+
+    Attributes:
+        search, write, shift: per array instruction and per shift cycle.
+        load, store, move: per bit of a word that is moved, all lanes of a row block together.
+        shifts_overlap: ports of the next bit step move while the array works: an instruction takes the longer of the
+            two instead of their sum.
+    """
+
+    search: float = 1.0
+    write: float = 1.0
+    shift: float = 1.0
+    load: float = 1.0
+    store: float = 1.0
+    move: float = 1.0
+    shifts_overlap: bool = False
+
+
+UNIT_WEIGHTS = CycleWeights()
+
+
+@dataclass(frozen=True)
+class KernelCounters:
+    """Counters of one kernel, for one row block.
+
+    Attributes:
+        step: number of the step in the program.
+        totals: sums over all instructions.
+        by_opcode: sums by opcode name, in order of opcodes.
+        by_region: sums over the regions of the source map.
+        rewind_shifts, rewind_shift_cycles: moving all ports back to domain 0 at the end; not in `totals`.
+        busy_cycles: weighted cycles of each array's own instructions.
+        makespan_cycles: weighted cycles until the last array ends, waits at MOVEs included, rewind included.
+        worst_cell_writes: bound on the writes that one carry or flag cell of one row takes; these are the most written.
+    """
+
+    step: int
+    name: str
+    onnx_nodes: tuple[str, ...]
+    array_count: int
+    lanes_per_image: int
+    rows: int
+    totals: Counts
+    by_opcode: Mapping[str, Counts]
+    by_region: tuple[tuple[Region, Counts], ...]
+    rewind_shifts: int
+    rewind_shift_cycles: int
+    busy_cycles: tuple[float, ...]
+    makespan_cycles: float
+    worst_cell_writes: int
+
+    def row_blocks(self, images: int) -> int:
+        """Copies of the arrays that `images` images need at once."""
+        return -(-images * self.lanes_per_image // self.rows)
+
+    def to_json(self) -> dict[str, object]:
+        """Return a JSON object with stable keys."""
+        return {
+            "step": self.step,
+            "name": self.name,
+            "onnx_nodes": list(self.onnx_nodes),
+            "arrays": self.array_count,
+            "lanes_per_image": self.lanes_per_image,
+            "totals": self.totals.to_json(),
+            "by_opcode": {name: counts.to_json() for name, counts in self.by_opcode.items()},
+            "by_region": [
+                {"text": region.text, "onnx_node": region.onnx_node, "counts": counts.to_json()}
+                for region, counts in self.by_region
+            ],
+            "rewind_shifts": self.rewind_shifts,
+            "rewind_shift_cycles": self.rewind_shift_cycles,
+            "makespan_cycles": self.makespan_cycles,
+            "worst_cell_writes": self.worst_cell_writes,
+        }
+
+
+@dataclass(frozen=True)
+class DigitalCounters:
+    """Work of one digital operation, per image.
+
+    Attributes:
+        operations: scalar operations; a multiply-accumulate counts as one, moving elements as none.
+        elements: elements of the result.
+    """
+
+    step: int
+    name: str
+    op: str
+    onnx_nodes: tuple[str, ...]
+    operations: int
+    elements: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return a JSON object with stable keys."""
+        return {**asdict(self), "onnx_nodes": list(self.onnx_nodes)}
+
+
+@dataclass(frozen=True)
+class ProgramCounters:
+    """Counters of every step of a program."""
+
+    kernels: tuple[KernelCounters, ...]
+    digital: tuple[DigitalCounters, ...]
+
+    def totals(self, images: int | None = None) -> Counts:
+        """Return the sum over all kernels: of one row block each, or of all row blocks of a batch of `images`."""
+        total = Counts()
+        for kernel in self.kernels:
+            blocks = 1 if images is None else kernel.row_blocks(images)
+            total += Counts(*(getattr(kernel.totals, name) * blocks for name in COUNT_NAMES))
+        return total
+
+    def by_opcode(self) -> dict[str, Counts]:
+        """Return the sums by opcode name over all kernels, one row block each."""
+        result: dict[str, Counts] = {}
+        for kernel in self.kernels:
+            for name, counts in kernel.by_opcode.items():
+                result[name] = result.get(name, Counts()) + counts
+        return result
+
+    def to_json(self) -> dict[str, object]:
+        """Return a JSON object with stable keys."""
+        return {
+            "totals": self.totals().to_json(),
+            "by_opcode": {name: counts.to_json() for name, counts in self.by_opcode().items()},
+            "kernels": [kernel.to_json() for kernel in self.kernels],
+            "digital": [op.to_json() for op in self.digital],
+        }
+
+
+def count_program(program: Program, weights: CycleWeights = UNIT_WEIGHTS) -> ProgramCounters:
+    """Count a program.
+
+    Args:
+        program: a checked program.
+        weights: cycles per event, for the times; the counts do not depend on it.
+    """
+    kernels: list[KernelCounters] = []
+    digital: list[DigitalCounters] = []
+    for number, step in enumerate(program.steps):
+        if isinstance(step, ApKernel):
+            kernels.append(count_kernel(step, program.target, weights, step_number=number))
+        else:
+            digital.append(_count_digital(program, step, number))
+    return ProgramCounters(tuple(kernels), tuple(digital))
+
+
+def count_kernel(
+    kernel: ApKernel, target: TargetSummary, weights: CycleWeights = UNIT_WEIGHTS, *, step_number: int = 0
+) -> KernelCounters:
+    """Count one kernel of a checked program; see `KernelCounters`."""
+    table = kernel.instructions
+    shifts = port_shifts(table, target.domains)
+    columns = _instruction_counts(table, target, shifts)
+    cycles = _weighted_cycles(columns, weights)
+    busy, ends = _array_times(table, cycles, kernel.array_count, target.tracks * target.domains)
+    rewind = shifts.rewind_cycles(kernel.array_count, target.tracks)
+    return KernelCounters(
+        step=step_number,
+        name=kernel.name,
+        onnx_nodes=kernel.onnx_nodes,
+        array_count=kernel.array_count,
+        lanes_per_image=kernel.lanes_per_image,
+        rows=target.rows,
+        totals=_sum(columns, slice(None)),
+        by_opcode=_by_opcode(table, columns),
+        by_region=_by_region(kernel.regions, columns),
+        rewind_shifts=int(shifts.final_positions.sum()),
+        rewind_shift_cycles=int(rewind.max(initial=0)),
+        busy_cycles=tuple(busy.tolist()),
+        makespan_cycles=float((ends + weights.shift * rewind).max(initial=0.0)),
+        worst_cell_writes=_worst_cell_writes(table),
+    )
+
+
+def _instruction_counts(table: InstructionTable, target: TargetSummary, shifts: PortShifts) -> dict[str, Column]:
+    """Return one int64 column per name of `Counts`, a row per instruction."""
+    opcode = table["opcode"]
+    passes = table_passes(table, or_latch=target.or_latch)
+    stores = (opcode == Opcode.STORE) | (opcode == Opcode.STORE_STEP)
+    return {
+        "instructions": np.ones(len(table), np.int64),
+        "searches": passes.searches,
+        "writes": passes.writes,
+        "searched_cells": passes.searched_cells,
+        "written_cells": passes.written_cells,
+        "shifts": shifts.shifts,
+        "shift_cycles": shifts.shift_cycles,
+        "load_bits": np.where(opcode == Opcode.LOAD, table["r_bits"], 0).astype(np.int64),
+        "store_bits": np.where(stores, table["a_bits"], 0).astype(np.int64),
+        "move_bits": np.where(opcode == Opcode.MOVE, table["r_bits"], 0).astype(np.int64),
+        "step_lookups": (opcode == Opcode.STORE_STEP).astype(np.int64),
+    }
+
+
+def _sum(columns: Mapping[str, Column], rows: Any) -> Counts:
+    return Counts(*(int(columns[name][rows].sum()) for name in COUNT_NAMES))
+
+
+def _by_opcode(table: InstructionTable, columns: Mapping[str, Column]) -> dict[str, Counts]:
+    present = np.unique(table["opcode"]).tolist()
+    return {Opcode(code).name: _sum(columns, table["opcode"] == code) for code in present}
+
+
+def _by_region(regions: Iterable[Region], columns: Mapping[str, Column]) -> tuple[tuple[Region, Counts], ...]:
+    # Prefix sums make the time independent of how many regions there are.
+    before = {name: np.concatenate(([0], np.cumsum(column))) for name, column in columns.items()}
+    return tuple(
+        (region, Counts(*(int(before[name][region.stop] - before[name][region.start]) for name in COUNT_NAMES)))
+        for region in regions
+    )
+
+
+def _weighted_cycles(columns: Mapping[str, Column], weights: CycleWeights) -> Times:
+    work = columns["searches"] * weights.search + columns["writes"] * weights.write
+    work = work + columns["load_bits"] * weights.load + columns["store_bits"] * weights.store
+    work = work + columns["move_bits"] * weights.move
+    shifting = columns["shift_cycles"] * weights.shift
+    return np.maximum(work, shifting) if weights.shifts_overlap else work + shifting
+
+
+def _array_times(table: InstructionTable, cycles: Times, array_count: int, cells_per_array: int) -> tuple[Times, Times]:
+    """Return, per array, the cycles of its own instructions and the time at which it ends.
+
+    Arrays run in parallel; a MOVE starts when both of its arrays are free and occupies both. Between MOVEs an array
+    just adds up, so only MOVEs are visited one by one.
+    """
+    from_r = table["r"] // cells_per_array
+    stores = (table["opcode"] == Opcode.STORE) | (table["opcode"] == Opcode.STORE_STEP)
+    from_a = table["a"] // cells_per_array
+    array = np.where(stores, from_a, from_r).astype(np.int64)
+    crossing = np.flatnonzero((table["opcode"] == Opcode.MOVE) & (from_a != from_r))
+
+    # A crossing MOVE is an event on its destination followed by one on its source.
+    occurrences = np.ones(len(table), np.int64)
+    occurrences[crossing] = 2
+    at_destination = crossing + np.arange(len(crossing))
+    events = np.repeat(np.arange(len(table)), occurrences)
+    owners = array[events]
+    owners[at_destination + 1] = from_a[crossing]
+    order = stable_order(owners)
+    owners, work = owners[order], cycles[events[order]]
+    busy = np.bincount(owners, weights=work, minlength=array_count).astype(np.float64)
+    if not len(crossing):
+        return busy, busy
+
+    started = np.cumsum(work) - work
+    first = np.searchsorted(owners, np.arange(array_count))
+    base = np.append(started, 0.0)[np.minimum(first, len(started))]
+    offset_of_event = np.empty(len(order), np.float64)
+    offset_of_event[order] = started - base[owners]
+    own_at_destination = offset_of_event[at_destination]
+    own_at_source = offset_of_event[at_destination + 1]
+    waited = np.zeros(array_count, np.float64)
+    pairs = zip(
+        array[crossing].tolist(),
+        from_a[crossing].tolist(),
+        own_at_destination.tolist(),
+        own_at_source.tolist(),
+        strict=True,
+    )
+    for destination, source, own_destination, own_source in pairs:
+        start = max(own_destination + waited[destination], own_source + waited[source])
+        waited[destination] = start - own_destination
+        waited[source] = start - own_source
+    return busy, busy + waited
+
+
+def _worst_cell_writes(table: InstructionTable) -> int:
+    # A row matches at most one carry-writing pass of a bit step; clearing the carry is one more write.
+    users = np.isin(table["opcode"], [*USES_CARRY, Opcode.MAX_INTO, Opcode.STEP])
+    rows = table[users]
+    if not len(rows):
+        return 0
+    bits = np.where(rows["opcode"] == Opcode.STEP, rows["a_bits"], rows["r_bits"]).astype(np.int64)
+    _, cell = np.unique(rows["c"], return_inverse=True)
+    return int(np.bincount(cell, weights=bits + 1).max())
+
+
+def _count_digital(program: Program, step: DigitalOp, number: int) -> DigitalCounters:
+    from imcflow.runtime.digital_ops import operations_per_image
+
+    shapes = [
+        program.constants[value].shape if isinstance(value, str) else (-1, *program.tensors[value].shape)
+        for value in step.inputs
+    ]
+    result = program.tensors[step.output]
+    return DigitalCounters(
+        step=number,
+        name=step.name,
+        op=step.op,
+        onnx_nodes=step.onnx_nodes,
+        operations=operations_per_image(step.op, step.attributes, shapes, result.shape),
+        elements=result.size,
+    )
