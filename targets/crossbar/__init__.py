@@ -1,0 +1,1 @@
+"""Crossbar targets: analog and digital in-memory-computing macros and what they cost."""

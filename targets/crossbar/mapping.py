@@ -1,0 +1,194 @@
+"""Mappings: which loops are unrolled over the array, and where the remaining loops are kept in the memory hierarchy.
+
+A `SpatialMapping` unrolls loops along columns, rows and macros. It comes in three readings, which differ when a
+dimension does not divide evenly: nominal (full tiles), average (the mean over full and partial tiles, for energy) and
+whole (its integer part, for transfer times under the ZigZag conventions).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imcflow.errors import TargetError
+from imcflow.targets.crossbar.layers import Dim, Operand
+from imcflow.targets.crossbar.memory import Axis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from imcflow.targets.crossbar.layers import Layer
+    from imcflow.targets.crossbar.macro import Macro
+    from imcflow.targets.crossbar.memory import Hierarchy
+
+Loop = tuple[Dim, int]
+"""One temporal loop: dimension and trip count."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialMapping:
+    """Unrolling factors along the three axes of the array; an axis lists only dimensions unrolled more than once."""
+
+    columns: Mapping[Dim, float] = field(default_factory=dict[Dim, float])
+    rows: Mapping[Dim, float] = field(default_factory=dict[Dim, float])
+    macros: Mapping[Dim, float] = field(default_factory=dict[Dim, float])
+
+    def along(self, axis: Axis) -> Mapping[Dim, float]:
+        """The factors along one axis."""
+        return {Axis.COLUMNS: self.columns, Axis.ROWS: self.rows, Axis.MACROS: self.macros}[axis]
+
+    def factor(self, dim: Dim) -> float:
+        """Total unrolling of a dimension over all axes."""
+        return self.columns.get(dim, 1) * self.rows.get(dim, 1) * self.macros.get(dim, 1)
+
+    @property
+    def in_macro(self) -> float:
+        """U: product of all factors unrolled inside one macro."""
+        return math.prod(self.columns.values()) * math.prod(self.rows.values())
+
+    @property
+    def used_multipliers(self) -> float:
+        """Multipliers in use over all macros."""
+        return self.in_macro * math.prod(self.macros.values())
+
+    def temporal_sizes(self, layer: Layer) -> dict[Dim, int]:
+        """Trip counts that remain after unrolling, dimensions with more than one iteration only."""
+        remaining: dict[Dim, int] = {}
+        for dim in _DIM_ORDER:
+            trips = layer.size(dim)
+            for axis in Axis:
+                trips = math.ceil(trips / self.along(axis).get(dim, 1))
+            if trips > 1:
+                remaining[dim] = trips
+        return remaining
+
+    def average(self, layer: Layer) -> SpatialMapping:
+        """The mean unrolling over full and partial tiles: the largest factor of a dimension becomes a fraction."""
+        return self._adjusted(layer, whole=False)
+
+    def whole(self, layer: Layer) -> SpatialMapping:
+        """The integer part of `average`."""
+        return self._adjusted(layer, whole=True)
+
+    def _adjusted(self, layer: Layer, *, whole: bool) -> SpatialMapping:
+        adjusted: dict[Axis, dict[Dim, float]] = {axis: dict(self.along(axis)) for axis in Axis}
+        for dim in {dim for axis in Axis for dim in self.along(axis)}:
+            factors = [self.along(axis).get(dim, 0) for axis in Axis]
+            largest = list(Axis)[factors.index(max(factors))]
+            before = 1.0
+            for axis in Axis:
+                if axis is largest:
+                    break
+                before *= self.along(axis).get(dim, 1)
+            trips = math.ceil(layer.size(dim) / (self.along(largest)[dim] * before))
+            mean = layer.size(dim) / trips / before
+            adjusted[largest][dim] = int(mean) if whole else mean
+        return SpatialMapping(adjusted[Axis.COLUMNS], adjusted[Axis.ROWS], adjusted[Axis.MACROS])
+
+    def check(self, macro: Macro, layer: Layer, mapped_rows: float) -> None:
+        """Refuse a mapping that does not fit the array or the layer.
+
+        Raises:
+            TargetError: names the axis or dimension, its use and its limit.
+        """
+        columns = math.prod(self.columns.values())
+        if columns > macro.output_channels:
+            raise TargetError(
+                f"layer {layer.name}: {columns:g} columns mapped, but a macro has {macro.output_channels}"
+            )
+        if mapped_rows > macro.rows:
+            raise TargetError(f"layer {layer.name}: {mapped_rows:g} rows mapped, but a macro has {macro.rows}")
+        macros = math.prod(self.macros.values())
+        if macros > macro.macro_count:
+            raise TargetError(f"layer {layer.name}: {macros:g} macros mapped, but there are {macro.macro_count}")
+        for dim in Dim:
+            if self.factor(dim) > layer.size(dim):
+                raise TargetError(
+                    f"layer {layer.name}: {dim} unrolled {self.factor(dim):g} times, but its size is {layer.size(dim)}"
+                )
+
+    def __str__(self) -> str:
+        def text(factors: Mapping[Dim, float]) -> str:
+            return " ".join(f"{dim}{factor:g}" for dim, factor in factors.items() if factor != 1) or "-"
+
+        return f"columns {text(self.columns)}, rows {text(self.rows)}, macros {text(self.macros)}"
+
+
+_DIM_ORDER = (Dim.B, Dim.K, Dim.G, Dim.OX, Dim.OY, Dim.C, Dim.FX, Dim.FY)
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalMapping:
+    """For each operand, the loops kept at each level of its chain, innermost first."""
+
+    levels: Mapping[Operand, tuple[tuple[Loop, ...], ...]]
+
+    def __str__(self) -> str:
+        def text(levels: Iterable[tuple[Loop, ...]]) -> str:
+            return " | ".join(" ".join(f"{dim}{trips}" for dim, trips in loops) or "-" for loops in levels)
+
+        return "; ".join(f"{operand}: {text(levels)}" for operand, levels in self.levels.items())
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMapping:
+    """A complete mapping of a layer."""
+
+    spatial: SpatialMapping
+    temporal: TemporalMapping
+
+
+@dataclass(frozen=True, slots=True)
+class OperandUnrolling:
+    """Spatial loops of one operand, split by the level of its chain that shares them.
+
+    Position a of each tuple lies between level a - 1 (a = 0: the multipliers) and level a; the last position holds
+    loops that no level shares.
+
+    Args:
+        tiles: cumulative spatial tile below and at each position, as factors per dimension.
+        unit_counts: instances in use of what lies below each position, copies included.
+        boosts: distinct data moved per instance above for one tile below, at each position.
+    """
+
+    tiles: tuple[dict[Dim, float], ...]
+    unit_counts: tuple[int, ...]
+    boosts: tuple[int, ...]
+
+
+def unroll_operand(
+    layer: Layer, operand: Operand, chain: Hierarchy, spatial: SpatialMapping, *, clip: bool
+) -> OperandUnrolling:
+    """Split the spatial loops of a mapping over the levels of an operand's chain."""
+    remaining = list(Axis)
+    positions: list[dict[Dim, float]] = []
+    for level in chain:
+        merged: dict[Dim, float] = {}
+        for axis in [axis for axis in remaining if axis in level.shared_axes]:
+            remaining.remove(axis)
+            for dim, factor in spatial.along(axis).items():
+                merged[dim] = merged.get(dim, 1) * factor
+        positions.append(merged)
+    rest: dict[Dim, float] = {}
+    for axis in remaining:
+        for dim, factor in spatial.along(axis).items():
+            rest[dim] = rest.get(dim, 1) * factor
+    positions.append(rest)
+
+    tile: dict[Dim, float] = dict.fromkeys(Dim, 1.0)
+    tiles: list[dict[Dim, float]] = []
+    distinct: list[float] = []
+    for factors in positions:
+        tile = dict(tile)
+        for dim, factor in factors.items():
+            tile[dim] *= factor
+        tiles.append(tile)
+        distinct.append(layer.tile_elements(operand, tile, clip=clip))
+    total = distinct[-1]
+    unique = [total] + [total / below for below in distinct[:-1]]
+    counts: list[int] = []
+    for position in range(len(positions)):
+        counts.append(round(round(math.prod(math.prod(p.values()) for p in positions[position:]), 3)))
+    boosts = [round(unique[a] / unique[a + 1]) for a in range(len(unique) - 1)] + [1]
+    return OperandUnrolling(tuple(tiles), tuple(counts), tuple(boosts))

@@ -1,0 +1,264 @@
+"""Loop orders and where their loops are kept: the candidates of the temporal mapping search.
+
+Loops are split into few factors, every distinct order of the factors is a candidate, and each order is allocated from
+the array outwards: a level keeps as many of the next loops as fit (after LOMA, Symons et al., IEEE 9458493). Orders
+that move the same data over the same periods are one candidate, so that only distinct ones are evaluated.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imcflow.targets.crossbar.flow import is_irrelevant
+from imcflow.targets.crossbar.layers import RELEVANT, WINDOW_DIMS, Dim, Operand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from imcflow.targets.crossbar.conventions import Conventions
+    from imcflow.targets.crossbar.layers import Layer
+    from imcflow.targets.crossbar.mapping import Loop, OperandUnrolling
+    from imcflow.targets.crossbar.memory import Hierarchy, MemoryLevel
+
+_OPERANDS = (Operand.INPUT, Operand.OUTPUT, Operand.WEIGHT)
+
+
+def prime_factors(value: int) -> list[int]:
+    """Prime factors in ascending order; empty for 1."""
+    factors: list[int] = []
+    divisor = 2
+    while divisor * divisor <= value:
+        while value % divisor == 0:
+            factors.append(divisor)
+            value //= divisor
+        divisor += 1
+    if value > 1:
+        factors.append(value)
+    return factors
+
+
+def loop_factors(trips: Mapping[Dim, int], limit: int) -> list[Loop]:
+    """Split loops into prime factors, then merge the two smallest of the most divided loop until `limit` remain."""
+    split = {dim: prime_factors(count) for dim, count in trips.items() if count > 1}
+    limit = max(limit, len(split))
+    while sum(len(factors) for factors in split.values()) > limit:
+        factors = max(split.values(), key=len)
+        merged = factors.pop(0) * factors.pop(0)
+        factors.append(merged)
+        factors.sort()
+    return [(dim, factor) for dim, factors in split.items() for factor in factors]
+
+
+def distinct_orders(counts: list[int]) -> Iterator[tuple[int, ...]]:
+    """All distinct sequences with `counts[i]` times the item i, in lexicographic order."""
+    length = sum(counts)
+    sequence: list[int] = []
+
+    def extend() -> Iterator[tuple[int, ...]]:
+        if len(sequence) == length:
+            yield tuple(sequence)
+            return
+        for item, left in enumerate(counts):
+            if left:
+                counts[item] -= 1
+                sequence.append(item)
+                yield from extend()
+                sequence.pop()
+                counts[item] += 1
+
+    return extend()
+
+
+@dataclass(slots=True)
+class OrderSpace:
+    """All loop orders of a layer under one spatial mapping, allocated to the levels.
+
+    Args:
+        layer, hierarchy, conventions: what is mapped where.
+        chains: levels that each operand passes.
+        unrollings: average spatial unrolling per operand.
+        trips: temporal trip counts per dimension.
+    """
+
+    layer: Layer
+    hierarchy: Hierarchy
+    chains: Mapping[Operand, Hierarchy]
+    unrollings: Mapping[Operand, OperandUnrolling]
+    trips: Mapping[Dim, int]
+    conventions: Conventions
+    _kinds: list[Loop] = field(init=False)
+    _counts: list[int] = field(init=False)
+    _weights: list[int] = field(init=False)
+    _irrelevant: dict[Operand, list[bool]] = field(init=False)
+    _relevant: dict[Operand, list[bool]] = field(init=False)
+    _bits: dict[tuple[Operand, int, int, bool], float] = field(init=False)
+    _prefix_trips: dict[int, dict[Dim, int]] = field(init=False)
+    _spatially_partial: list[bool] = field(init=False)
+    _levels: list[tuple[MemoryLevel, list[tuple[Operand, int, bool]]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        factors = loop_factors(self.trips, self.conventions.loop_factor_limit)
+        self._kinds = list(dict.fromkeys(factors))
+        self._counts = [factors.count(kind) for kind in self._kinds]
+        self._weights = []
+        weight = 1
+        for count in self._counts:
+            self._weights.append(weight)
+            weight *= count + 1
+        self._irrelevant = {o: [is_irrelevant(o, dim) for dim, _ in self._kinds] for o in _OPERANDS}
+        self._relevant = {o: [dim in RELEVANT[o] for dim, _ in self._kinds] for o in _OPERANDS}
+        self._bits = {}
+        self._prefix_trips = {0: dict.fromkeys(Dim, 1)}
+        tiles = self.unrollings[Operand.OUTPUT].tiles
+        self._spatially_partial = [
+            any(tiles[-1][dim] > tile[dim] and is_irrelevant(Operand.OUTPUT, dim) for dim in Dim) for tile in tiles
+        ]
+        self._levels = []
+        for level in self.hierarchy:
+            residents: list[tuple[Operand, int, bool]] = []
+            for operand in level.operands:
+                chain = self.chains[operand]
+                if level in chain:
+                    index = chain.index(level)
+                    residents.append((operand, index, index == len(chain) - 1))
+            if residents:
+                self._levels.append((level, residents))
+
+    def candidates(self) -> Iterator[dict[Operand, tuple[tuple[Loop, ...], ...]]]:
+        """One allocation per distinct data flow, in a fixed order: for each operand the loops kept at each level."""
+        seen: set[tuple[object, ...]] = set()
+        for order in distinct_orders(list(self._counts)):
+            keys = [0, *itertools.accumulate(self._weights[item] for item in order)]
+            for position, item in enumerate(order):
+                if keys[position + 1] not in self._prefix_trips:
+                    trips = dict(self._prefix_trips[keys[position]])
+                    dim, count = self._kinds[item]
+                    trips[dim] *= count
+                    self._prefix_trips[keys[position + 1]] = trips
+            splits = self._allocate(order, keys)
+            if splits is None:
+                continue
+            signature = tuple(self._signature(operand, order, keys, splits[operand]) for operand in _OPERANDS)
+            if signature in seen:
+                continue
+            seen.add(signature)
+            yield {operand: self._loops(order, splits[operand]) for operand in _OPERANDS}
+
+    def _loops(self, order: tuple[int, ...], splits: list[int]) -> tuple[tuple[Loop, ...], ...]:
+        return tuple(
+            tuple(self._kinds[item] for item in order[start:stop]) for start, stop in itertools.pairwise([0, *splits])
+        )
+
+    def _operand_bits(self, operand: Operand, index: int, key: int, *, partial: bool) -> float:
+        cache_key = (operand, index, key, partial)
+        bits = self._bits.get(cache_key)
+        if bits is None:
+            spatial, trips = self.unrollings[operand].tiles[index], self._prefix_trips[key]
+            tile = {dim: spatial[dim] * trips[dim] for dim in Dim}
+            width = {
+                Operand.INPUT: self.layer.activation_bits,
+                Operand.WEIGHT: self.layer.weight_bits,
+                Operand.OUTPUT: self.layer.partial_sum_bits if partial else self.layer.output_bits,
+            }[operand]
+            bits = self.layer.tile_elements(operand, tile, clip=self.conventions.clip_padding) * width
+            self._bits[cache_key] = bits
+        return bits
+
+    def _allocate(self, order: tuple[int, ...], keys: list[int]) -> dict[Operand, list[int]] | None:
+        """For each operand the number of loops kept up to each level; None when a level is too small for this order."""
+        splits: dict[Operand, list[int]] = {operand: [] for operand in _OPERANDS}
+        length = len(order)
+        for level, residents in self._levels:
+            options: list[list[tuple[int, float]]] = []
+            for operand, index, top in residents:
+                start = splits[operand][-1] if splits[operand] else 0
+                irrelevant = self._irrelevant[operand]
+                partial = operand is Operand.OUTPUT and (
+                    self._spatially_partial[index] or any(irrelevant[item] for item in order[start:])
+                )
+                if top:
+                    bits = self._operand_bits(operand, index, keys[length], partial=partial)
+                    if bits > level.size_bits:
+                        return None
+                    options.append([(length, bits)])
+                    continue
+                fitting: list[tuple[int, float]] = []
+                for stop in range(start, length + 1):
+                    bits = self._operand_bits(operand, index, keys[stop], partial=partial)
+                    if bits > level.size_bits:
+                        break
+                    fitting.append((stop, bits))
+                if not fitting and not self.conventions.sliding_registers:
+                    return None
+                options.append(fitting or [(start, 0.0)])
+            chosen = self._best_split(level, residents, options, order)
+            if chosen is None:
+                return None
+            for (operand, _, _), stop in zip(residents, chosen, strict=True):
+                splits[operand].append(stop)
+        return splits
+
+    def _best_split(
+        self,
+        level: MemoryLevel,
+        residents: list[tuple[Operand, int, bool]],
+        options: list[list[tuple[int, float]]],
+        order: tuple[int, ...],
+    ) -> list[int] | None:
+        """The combination with the fewest accesses above that fits together; keeping more loops wins a tie."""
+        largest = [choice[-1] for choice in options]
+        if sum(bits for _, bits in largest) <= level.size_bits:
+            return [stop for stop, _ in largest]
+        best: list[int] | None = None
+        fewest = math.inf
+        for combination in itertools.product(*options):
+            if sum(bits for _, bits in combination) > level.size_bits:
+                continue
+            accesses = 0.0
+            for (_, _, top), (stop, bits) in zip(residents, combination, strict=True):
+                if not top:
+                    accesses += bits * math.prod(self._kinds[item][1] for item in order[stop:])
+            if accesses <= fewest:
+                fewest, best = accesses, [stop for stop, _ in combination]
+        return best
+
+    def _signature(
+        self, operand: Operand, order: tuple[int, ...], keys: list[int], splits: list[int]
+    ) -> tuple[object, ...]:
+        """What determines an operand's data flow: its tiles, periods and the loops at the top of each level."""
+        irrelevant, relevant, kinds = self._irrelevant[operand], self._relevant[operand], self._kinds
+        starts = [0, *splits[:-1]]
+        length = len(order)
+        for level in range(1, len(starts)):
+            start = max(starts[level], starts[level - 1])
+            while start < length and irrelevant[order[start]]:
+                start += 1
+            starts[level] = start
+        parts: list[object] = []
+        stationary = 0
+        while stationary < length and irrelevant[order[stationary]]:
+            stationary += 1
+        parts.append(keys[stationary])
+        for level, start in enumerate(starts):
+            stop = starts[level + 1] if level + 1 < len(starts) else length
+            parts.append(keys[stop])
+            tops = []
+            for flags in (irrelevant, relevant):
+                product, position = 1, stop
+                while position > start and flags[order[position - 1]]:
+                    position -= 1
+                    product *= kinds[order[position]][1]
+                tops.append(product)
+            parts.append(tuple(tops))
+        if self.conventions.sliding_registers and operand is Operand.INPUT and len(starts) > 1:
+            position = starts[1]
+            if position < length and kinds[order[position]][0] in WINDOW_DIMS:
+                run = position
+                dim = kinds[order[position]][0]
+                while run < length and kinds[order[run]][0] is dim:
+                    run += 1
+                parts.append((keys[run] - keys[position], dim))
+        return tuple(parts)
