@@ -21,6 +21,8 @@ def command(
         list[str] | None,
         typer.Option("--input", metavar="NAME:TYPE", help="input types the program was compiled with"),
     ] = None,
+    calibrate: Annotated[Path | None, typer.Option("--calibrate", help="as for compile")] = None,
+    activation_bits: Annotated[int | None, typer.Option("--activation-bits", help="as for compile")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> int:
     """Compare every tensor of PROGRAM with the reference interpreter of MODEL; exit status 1 if one differs."""
@@ -32,15 +34,14 @@ def command(
 
     compiled = api.load(program)
     arrays = read_arrays(inputs)
+    options = api.CompileOptions(
+        target=compiled.program.target.name,
+        input_types=api.parse_input_types(input_type or ()),
+        calibration=calibrate,
+        activation_bits=activation_bits,
+    )
     with progress(f"checking {program.name}") as on_progress:
-        report = check_program(
-            model,
-            compiled,
-            arrays,
-            fidelity=fidelity,
-            input_types=api.parse_input_types(input_type or ()),
-            on_progress=on_progress,
-        )
+        report = check_program(model, compiled, arrays, options, fidelity=fidelity, on_progress=on_progress)
     if json:
         print_json(report.to_json())
     else:
