@@ -45,7 +45,7 @@ class _Spread(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Strip:
+class Strip:
     """`count` equal strips of one layer: `width` output channels by the whole reduction, `length`.
 
     A strip needs `fewest_parts` slices; up to `most_parts` cost no pass, because macros would idle otherwise.
@@ -67,7 +67,7 @@ class _Cutting(Enum):
     FEWEST_PARTS = "into the fewest parts, where gaps end"
     MOST_PARTS = "into as many parts as cost no pass, where gaps end"
 
-    def parts(self, strip: _Strip, rows: int) -> int:
+    def parts(self, strip: Strip, rows: int) -> int:
         """Parts that a strip may be cut into freely; 1 for the default cut."""
         if self is _Cutting.WHOLE_PLANES:
             return 1
@@ -158,7 +158,7 @@ def pack_slices(
     """
     number_of_copies = checked_copies(layers, copies)
     bounds = packing_bounds(layers, geometry, number_of_copies)
-    strips = list(_strips(layers, number_of_copies, geometry))
+    strips = list(layer_strips(layers, number_of_copies, geometry))
     result = PackingResult(tuple(layers), geometry, PackingStyle.SLICE, number_of_copies, (), (), bounds)
     unlimited = replace(geometry, planes=None)
     tiles: PackingResult | None = None
@@ -175,7 +175,7 @@ def pack_slices(
         planes += 1
 
 
-def _attempts(strips: Sequence[_Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
+def _attempts(strips: Sequence[Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
     """Sorted orders under every rule first, then perturbed ones; always the same sequence."""
     spreads = tuple(_Spread) if geometry.macros > 1 else (_Spread.NONE,)
     job_sets = list(dict.fromkeys(tuple(_jobs(strips, geometry, cutting)) for cutting in _Cutting))
@@ -194,7 +194,8 @@ def _attempts(strips: Sequence[_Strip], geometry: MacroGeometry) -> Iterator[_At
         yield _Attempt(tuple(sorted(jobs, key=keys.__getitem__)), fit, spreads[number // 2 % len(spreads)])
 
 
-def _strips(layers: Sequence[LayerShape], copies: Sequence[int], geometry: MacroGeometry) -> Iterator[_Strip]:
+def layer_strips(layers: Sequence[LayerShape], copies: Sequence[int], geometry: MacroGeometry) -> Iterator[Strip]:
+    """Strips of all layers: output channels cut at whole macro widths, the last strip of a group may be narrower."""
     for index, (layer, number) in enumerate(zip(layers, copies, strict=True)):
         fewest = ceil_div(layer.reduction, geometry.rows)
         whole, rest = divmod(layer.output_channels, geometry.columns)
@@ -203,13 +204,13 @@ def _strips(layers: Sequence[LayerShape], copies: Sequence[int], geometry: Macro
         most = min(turns * geometry.macros // strips, layer.reduction)
         if whole:
             count = layer.groups * number * whole
-            yield _Strip(index, 0, geometry.columns, layer.reduction, fewest, most, count)
+            yield Strip(index, 0, geometry.columns, layer.reduction, fewest, most, count)
         if rest:
             count = layer.groups * number
-            yield _Strip(index, whole * geometry.columns, rest, layer.reduction, fewest, most, count)
+            yield Strip(index, whole * geometry.columns, rest, layer.reduction, fewest, most, count)
 
 
-def _jobs(strips: Sequence[_Strip], geometry: MacroGeometry, cutting: _Cutting) -> Iterator[_Job]:
+def _jobs(strips: Sequence[Strip], geometry: MacroGeometry, cutting: _Cutting) -> Iterator[_Job]:
     for index, strip in enumerate(strips):
         parts = cutting.parts(strip, geometry.rows)
         if parts > 1:
@@ -395,7 +396,7 @@ class _Board:
 
 def _named_slices(
     blocks: Sequence[_Block],
-    strips: Sequence[_Strip],
+    strips: Sequence[Strip],
     layers: Sequence[LayerShape],
     copies: Sequence[int],
     rows: int,
@@ -433,7 +434,7 @@ class _Owner:
     channel: int
 
 
-def _strip_owners(strip: _Strip, layer: LayerShape, copies: int) -> Iterator[_Owner]:
+def _strip_owners(strip: Strip, layer: LayerShape, copies: int) -> Iterator[_Owner]:
     per_group = strip.count // (layer.groups * copies)
     for copy in range(copies):
         for group in range(layer.groups):
@@ -444,7 +445,7 @@ def _strip_owners(strip: _Strip, layer: LayerShape, copies: int) -> Iterator[_Ow
 class _DefaultCut:
     """Hands out the slices of strips cut into whole planes and one rest."""
 
-    def __init__(self, strip: _Strip, owners: Iterator[_Owner], rows: int) -> None:
+    def __init__(self, strip: Strip, owners: Iterator[_Owner], rows: int) -> None:
         self._strip = strip
         self._owners = owners
         self._rows = rows

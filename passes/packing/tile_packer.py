@@ -39,7 +39,7 @@ MOST_CUTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class TileCut:
     """One way of cutting a layer into boxes.
 
     Args:
@@ -62,6 +62,7 @@ class _Cut:
 
     @property
     def volume(self) -> int:
+        """Weights that the boxes reserve."""
         planes = sum(ceil_div(share, self.side_by_side) for share in self.shares)
         return self.side_by_side * self.width * self.depth * planes
 
@@ -77,7 +78,7 @@ class _Member(NamedTuple):
 class _Plan:
     """A choice of cuts, the layers in the order in which they are dealt to macros, and what came of it."""
 
-    cuts: tuple[_Cut, ...]
+    cuts: tuple[TileCut, ...]
     order: tuple[int, ...]
     members: tuple[tuple[_Member, ...], ...]
     columns: tuple[PackedColumn, ...]
@@ -134,9 +135,9 @@ def pack_tiles(
     )
 
 
-def _cuts(layer: LayerShape, copies: int, geometry: MacroGeometry, most_passes: int) -> list[_Cut]:
+def tile_cuts(layer: LayerShape, copies: int, geometry: MacroGeometry, most_passes: int) -> list[TileCut]:
     """All cuts worth trying, those with the least volume first."""
-    found: dict[tuple[int, ...], _Cut] = {}
+    found: dict[tuple[int, ...], TileCut] = {}
     for width, column_parts in _equal_parts(layer.output_channels, geometry.columns):
         for depth, row_parts in _equal_parts(layer.reduction, geometry.rows):
             slices = layer.groups * copies * column_parts * row_parts
@@ -149,7 +150,7 @@ def _cuts(layer: LayerShape, copies: int, geometry: MacroGeometry, most_passes: 
                 if ceil_div(per_macro, ceil_div(per_macro, across)) != across:
                     continue
                 for shares in _shares(slices, per_macro, geometry.macros):
-                    cut = _Cut(width, depth, across, shares, passes)
+                    cut = TileCut(width, depth, across, shares, passes)
                     boxes = (across * width, depth, *(ceil_div(share, across) for share in shares))
                     known = found.get(boxes)
                     if known is None or cut.passes < known.passes:
@@ -190,7 +191,7 @@ class _Search:
         ]
         spare = most_passes - sum(least)
         self._cuts = [
-            _cuts(layer, number, geometry, passes + spare)
+            tile_cuts(layer, number, geometry, passes + spare)
             for layer, number, passes in zip(layers, copies, least, strict=True)
         ]
         self._fewest_passes = [
@@ -226,7 +227,7 @@ class _Search:
                 best = plan
         return best
 
-    def _evaluated(self, cuts: tuple[_Cut, ...], order: tuple[int, ...], enough: int) -> _Plan:
+    def _evaluated(self, cuts: tuple[TileCut, ...], order: tuple[int, ...], enough: int) -> _Plan:
         members: list[list[_Member]] = [[] for _ in range(self._geometry.macros)]
         load = [0] * self._geometry.macros
         for layer in order:
@@ -288,7 +289,7 @@ class _Piece(NamedTuple):
     reductions: int
 
 
-def _layer_slices(layer: LayerShape, copies: int, cut: _Cut) -> Iterator[_Piece]:
+def _layer_slices(layer: LayerShape, copies: int, cut: TileCut) -> Iterator[_Piece]:
     for copy in range(copies):
         for group in range(layer.groups):
             for channel in range(0, layer.output_channels, cut.width):
