@@ -40,7 +40,7 @@ MAX_SHIFT = 31
 NO_CELL = -1
 
 
-class AddSubError(ImcflowError):
+class AddSubError(ImcflowError, ValueError):
     """An add/sub program is malformed: the message names the column, the row and the limit."""
 
 
@@ -149,6 +149,11 @@ class AddSubProgram:
         Works by evaluating the program on the unit vectors, in blocks of window elements to bound memory.
         """
         matrix = np.zeros((self.output_count, self.input_count), dtype=np.int64)
+        if self.operation_count == 0:
+            weight = np.int64(1) << self.accumulate_shift.astype(np.int64)
+            signed = np.where(self.accumulate_subtract, -weight, weight)
+            np.add.at(matrix, (self.accumulate_output, self.accumulate_value), signed)
+            return matrix
         block = max(1, min(self.input_count, 64_000_000 // (8 * (self.input_count + self.operation_count + 1))))
         for begin in range(0, self.input_count, block):
             end = min(begin + block, self.input_count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xdsl.ir import Dialect
 
 from imcflow.dialect.attributes import RoundingAttr, UnitAttr
+from imcflow.dialect.ops_ap import AP_ATTRIBUTES, AP_OPS
 from imcflow.dialect.ops_elementwise import (
     AbsOp,
     AddOp,
@@ -93,4 +94,4 @@ NETWORK_OPS = [
     TopKOp,
 ]
 
-Imc = Dialect("imc", [*NETWORK_OPS], [RoundingAttr, UnitAttr])
+Imc = Dialect("imc", [*NETWORK_OPS, *AP_OPS], [RoundingAttr, UnitAttr, *AP_ATTRIBUTES])

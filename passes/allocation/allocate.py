@@ -107,11 +107,48 @@ def place_program(
     if count < 0:
         value = -1 - count
         raise CapacityError(
-            f"{layer}: no room for value {value} ({program.values.bits[value]} bits) on the {value_tracks} tracks of "
-            f"{domains} domains that {accumulator_tracks} accumulator tracks and the carry leave of {tracks}; use a smaller scope"
+            f"{layer}: no room for value {value} ({program.values.bits[value]} bits): of {tracks} tracks of {domains} "
+            f"domains, {accumulator_tracks} hold accumulators and 1 the carry; use a smaller scope"
         )
     kind, flags, index, a, b, r = (column[:count].copy() for column in columns)
     return Placement(tracks, domains, (tracks - 1) * domains, kind, flags, index, a, b, r)
+
+
+def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: str) -> int:
+    """Return how many tracks the accumulators of a program fill if all outputs have one.
+
+    More tracks than the array has are possible: the caller decides.
+
+    Args:
+        program: with intervals.
+        geometry: of the array.
+        layer: name for messages.
+
+    Raises:
+        CapacityError: an accumulator is longer than a track.
+    """
+    from imcflow.passes.allocation.place import place_accumulators
+    from imcflow.passes.allocation.schedule import depth_first_schedule
+
+    assert program.outputs is not None
+    bits = program.outputs.bits
+    longest = min(geometry.domains, 64)
+    if int(bits.max(initial=0)) > longest:
+        raise CapacityError(f"{layer}: an accumulator of {int(bits.max())} bits does not fit {longest} domains")
+    kind, index = depth_first_schedule(
+        program.input_count,
+        program.output_count,
+        program.lhs,
+        program.rhs,
+        program.accumulate_output,
+        program.accumulate_value,
+        program.slice_accumulations,
+    )
+    words = np.ones(program.output_count, dtype=np.bool_)
+    _, used = place_accumulators(
+        kind, index, program.accumulate_output, bits, words, program.output_count + 1, geometry.domains
+    )
+    return used
 
 
 def _stored_directly(program: AddSubProgram, negated_store: bool) -> NDArray[np.bool_]:
@@ -125,9 +162,7 @@ def _stored_directly(program: AddSubProgram, negated_store: bool) -> NDArray[np.
     return plain & (counts == 1) & (program.bias == 0)
 
 
-def _slice_of_step(
-    program: AddSubProgram, kind: NDArray[np.uint8], index: NDArray[np.int32]
-) -> NDArray[np.int32]:
+def _slice_of_step(program: AddSubProgram, kind: NDArray[np.uint8], index: NDArray[np.int32]) -> NDArray[np.int32]:
     """Slice in which every step of the schedule runs; a STORE runs with the step before it."""
     from imcflow.passes.allocation.schedule import ACCUMULATE, LOAD, OPERATE
 

@@ -96,7 +96,6 @@ def place_steps(
         number of steps, or -1 - value of the first value for which there is no room.
     """
     count = 0
-    lanes = (domains + LANE_DOMAINS - 1) // LANE_DOMAINS
     free = all_cells(tracks, domains)
     everything = all_cells(tracks, domains)
     zero = np.zeros(len(free), np.uint64)
@@ -121,7 +120,19 @@ def place_steps(
         if output_cells[output] != NONE:
             accumulator_top = max(accumulator_top, output_cells[output] % domains + output_bits[output])
     count = _clear(
-        zero, value_tracks, tracks - 1, 0, accumulator_top, domains, count, out_kind, out_flags, out_index, out_a, out_b, out_r
+        zero,
+        value_tracks,
+        tracks - 1,
+        0,
+        accumulator_top,
+        domains,
+        count,
+        out_kind,
+        out_flags,
+        out_index,
+        out_a,
+        out_b,
+        out_r,
     )
 
     slice_bits = np.zeros(slice_of_step[-1] + 1 if step_count else 0, np.int64)
@@ -136,13 +147,25 @@ def place_steps(
             previous_slice = slice_of_step[step]
             if slice_bits[previous_slice] > dirty_top:
                 count = _clear(
-                    zero, 0, value_tracks, 0, dirty_top, domains, count, out_kind, out_flags, out_index, out_a, out_b, out_r
+                    zero,
+                    0,
+                    value_tracks,
+                    0,
+                    dirty_top,
+                    domains,
+                    count,
+                    out_kind,
+                    out_flags,
+                    out_index,
+                    out_a,
+                    out_b,
+                    out_r,
                 )
                 dirty_top = 0
         item = index[step]
         what = kind[step]
         flags, a, b, r = 0, NONE, NONE, NONE
-        if what == LOAD or what == OPERATE:
+        if what in (LOAD, OPERATE):
             value = item if what == LOAD else inputs + item
             bits = value_bits[value]
             left, right, copied = NONE, NONE, NONE

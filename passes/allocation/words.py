@@ -53,7 +53,15 @@ def all_cells(tracks: int, domains: int) -> U64:
 
 @numba.njit(cache=True, nogil=True)
 def find_word(
-    free: U64, wanted: U64, bits: int, first_track: int, end_track: int, from_track: int, domains: int, avoid: I64, stamp: int
+    free: U64,
+    wanted: U64,
+    bits: int,
+    first_track: int,
+    end_track: int,
+    from_track: int,
+    domains: int,
+    avoid: I64,
+    stamp: int,
 ) -> int:
     """Find room for a word: the first track from `from_track` on, cyclically, that is not avoided.
 

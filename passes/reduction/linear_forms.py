@@ -66,10 +66,8 @@ def value_intervals(
         least, most = np.int64(0), np.int64(0)
         while at_a < end_a or at_b < end_b:
             coefficient = np.int64(0)
-            if at_b >= end_b or (at_a < end_a and index[at_a] < index[at_b]):
-                position = index[at_a]
-            else:
-                position = index[at_b]
+            left_first = at_b >= end_b or (at_a < end_a and index[at_a] < index[at_b])
+            position = index[at_a] if left_first else index[at_b]
             if at_a < end_a and index[at_a] == position:
                 coefficient += scale_a * factor[at_a]
                 at_a += 1

@@ -9,6 +9,7 @@ import numpy as np
 
 from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
 from imcflow.passes.reduction.digits import signed_digits
+from imcflow.passes.reduction.plain import slice_borders
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BitCycles:
-    """Search and write cycles per bit; `STRICT` and `OR_LATCH` are the optima of the sheet `ap_ternary_flow`, section 4.
+    """Search and write cycles per bit; `STRICT` and `OR_LATCH` are those of `imcflow.runtime.microcode`.
 
     Attributes:
         out_of_place: of R := A +/- B.
@@ -82,7 +83,7 @@ def reduce_matrix(
     outputs, width = matrix.shape
     offset = np.zeros(outputs, dtype=np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
     size = group or max(width, 1)
-    borders = np.append(np.arange(0, max(width, 1), size, dtype=np.int32), np.int32(width))
+    borders = slice_borders(width, size)
     slices = len(borders) - 1
 
     digits = signed_digits(matrix)

@@ -105,9 +105,7 @@ def reduce_slices(
                 column = rhs if side else lhs
                 local = column[operation]
                 column[operation] = base + local if local < own else inputs + begin + local - own
-            _operation_interval(
-                inputs, operation, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high
-            )
+            _operation_interval(inputs, operation, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high)
         for row in range(first, last):
             start = row_start[row]
             length = row_length[row]
@@ -117,17 +115,11 @@ def reduce_slices(
             width = output_bits[row_output[row]]
             while length >= 2:
                 a, b = _two_narrowest(start, length, term_value, term_code, value_low, value_high)
-                code = _make_sum(
-                    operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract
-                )
-                _operation_interval(
-                    inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high
-                )
+                code = _make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
+                _operation_interval(inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high)
                 together = inputs + operations
                 cycles = out_of_place * word_bits(value_low[together], value_high[together])
-                cycles += accumulate_cycles(
-                    value_low[together], value_high[together], code >> 1, width, full, ripple
-                )
+                cycles += accumulate_cycles(value_low[together], value_high[together], code >> 1, width, full, ripple)
                 for term in range(2):
                     value = term_value[b if term else a]
                     shift = term_code[b if term else a] >> 1

@@ -25,6 +25,12 @@ DIALECTS: dict[str, str] = {
 
 PASSES: dict[str, str] = {
     "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",
+    "imc-fold-thresholds": "imcflow.passes.imc_fold_thresholds:ImcFoldThresholds",
+    "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
+    "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
+    "imc-infer-widths": "imcflow.passes.imc_infer_widths:ImcInferWidths",
+    "imc-allocate-tracks": "imcflow.passes.imc_allocate_tracks:ImcAllocateTracks",
+    "imc-emit-program": "imcflow.passes.imc_emit_program:ImcEmitProgram",
 }
 """Pass name -> "module:class", in the order of the default pipeline."""
 

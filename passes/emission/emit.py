@@ -34,13 +34,13 @@ class EmissionPoint:
 
     Attributes:
         array: number of the array inside the kernel.
-        first_input: element index of the program's window element 0.
+        port_elements: window elements per kernel input; 0 if there is one input.
         first_output: output channel of the program's output 0.
         step_rows: STORE_STEP through row `first_output + output` of the kernel's step table instead of STORE.
     """
 
     array: int = 0
-    first_input: int = 0
+    port_elements: int = 0
     first_output: int = 0
     step_rows: bool = False
 
@@ -65,7 +65,7 @@ def emit_instructions(program: AddSubProgram, placement: Placement, layer: str, 
     table: Table = np.zeros(int(start[-1]), dtype=instruction_dtype())
     writer = _Writer(program, program.values, program.outputs, placement, table, start[:-1], count)
     writer.clears()
-    writer.loads(at.first_input)
+    writer.loads(at.port_elements)
     writer.operations()
     writer.in_place_operations()
     writer.copies()
@@ -88,7 +88,9 @@ def promise_zero_carry(table: Table) -> None:
     users = users[np.argsort(table["c"][users], kind="stable")]
     rows = table[users]
     unsigned = (rows["flags"] & (Flag.A_SIGNED | Flag.B_SIGNED)) == 0
-    leaves_zero = (rows["opcode"] == Opcode.ADD) & unsigned & (rows["r_bits"] > np.maximum(rows["a_bits"], rows["b_bits"]))
+    leaves_zero = (
+        (rows["opcode"] == Opcode.ADD) & unsigned & (rows["r_bits"] > np.maximum(rows["a_bits"], rows["b_bits"]))
+    )
     same_cell = rows["c"][1:] == rows["c"][:-1]
     promised = users[1:][same_cell & leaves_zero[:-1]]
     table["flags"][promised] |= np.uint8(Flag.C_IS_ZERO)
@@ -172,14 +174,16 @@ class _Writer:
         placed = self.placement
         self._put(rows, opcode=Opcode.CLEAR, r=placed.r[steps], r_bits=placed.b[steps], imm=words)
 
-    def loads(self, first_input: int) -> None:
+    def loads(self, port_elements: int) -> None:
         steps, element, rows = self._steps(StepKind.LOAD)
+        port = element // port_elements if port_elements else np.zeros_like(element)
         self._put(
             rows,
             opcode=Opcode.LOAD,
             r=self.placement.r[steps],
             r_bits=self.values.bits[element],
-            imm=element + first_input,
+            port=port,
+            imm=element - port * port_elements,
         )
 
     def copies(self) -> None:

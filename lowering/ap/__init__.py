@@ -1,1 +1,0 @@
-"""Placed add/sub programs to instruction tables of the associative processor."""

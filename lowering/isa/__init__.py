@@ -1,0 +1,1 @@
+"""Program-level modules to runtime programs."""

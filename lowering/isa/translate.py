@@ -1,0 +1,292 @@
+"""From a program-level module to a `Program`: every op becomes a kernel or an operation of the digital unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    BoolAttr,
+    DenseArrayBase,
+    DictionaryAttr,
+    Float32Type,
+    FloatAttr,
+    IntegerAttr,
+    ModuleOp,
+    StringAttr,
+    UnitAttr,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.utils.hints import isa
+
+from imcflow.dialect.attributes import RoundingAttr
+from imcflow.dialect.constants import array_of
+from imcflow.dialect.locations import describe, node_names
+from imcflow.dialect.ops_ap import ApKernelOp
+from imcflow.dialect.ops_network import ConstantOp
+from imcflow.dialect.types import element_type_of, integer_element_of, is_signed, shape_of, value_range
+from imcflow.errors import ModelError
+from imcflow.runtime.digital_ops import DIGITAL_OPS
+from imcflow.runtime.program import (
+    ApKernel,
+    ApOutput,
+    DigitalOp,
+    PortInfo,
+    Program,
+    Region,
+    Step,
+    TargetSummary,
+    TensorInfo,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from xdsl.ir import Attribute, Operation, SSAValue
+
+    from imcflow.runtime.program import Json
+
+NAME_ATTRIBUTE = "imc.name"
+MODEL_TYPE_ATTRIBUTE = "imc.dtype"
+TARGET_ATTRIBUTE = "imc.target"
+PIPELINE_ATTRIBUTE = "imc.pipeline"
+
+
+def program_from_module(module: ModuleOp) -> Program:
+    """Translate a program-level module.
+
+    Args:
+        module: one function of `imc.ap_kernel` ops and ops of the digital unit, with the attribute `imc.target`.
+
+    Raises:
+        ModelError: the module is not at program level; the message names the op.
+    """
+    functions = [op for op in module.ops if isinstance(op, FuncOp)]
+    if len(functions) != 1:
+        raise ModelError(f"the module holds {len(functions)} functions, expected one")
+    return _Translation(module, functions[0]).program()
+
+
+class _Translation:
+    """Numbers tensors and constants while it walks through the function."""
+
+    def __init__(self, module: ModuleOp, function: FuncOp) -> None:
+        self._module = module
+        self._function = function
+        self._tensors: list[TensorInfo] = []
+        self._ids: dict[SSAValue, int] = {}
+        self._constants: dict[str, np.ndarray[Any, np.dtype[Any]]] = {}
+        self._constant_names: dict[SSAValue, str] = {}
+        self._step_names: set[str] = set()
+
+    def program(self) -> Program:
+        block = self._function.body.block
+        input_names = _port_entries(self._function.arg_attrs, len(block.args), "input")
+        for argument, (name, _) in zip(block.args, input_names, strict=True):
+            self._add_tensor(argument, name)
+        inputs = [
+            PortInfo(name, self._ids[argument], model_type or _model_type(argument))
+            for argument, (name, model_type) in zip(block.args, input_names, strict=True)
+        ]
+        steps: list[Step] = []
+        for op in block.ops:
+            if isinstance(op, ReturnOp | ConstantOp):
+                continue
+            steps.append(self._kernel(op) if isinstance(op, ApKernelOp) else self._digital(op))
+        terminator = block.last_op
+        if not isinstance(terminator, ReturnOp):
+            raise ModelError("the function does not end in func.return")
+        output_names = _port_entries(self._function.res_attrs, len(terminator.operands), "output")
+        outputs: list[PortInfo] = []
+        for value, (name, model_type) in zip(terminator.operands, output_names, strict=True):
+            if value not in self._ids:
+                raise ModelError(f"output '{name}' is a constant")
+            outputs.append(PortInfo(name, self._ids[value], model_type or _model_type(value)))
+        pipeline = self._module.attributes.get(PIPELINE_ATTRIBUTE)
+        return Program(
+            name=self._module.sym_name.data if self._module.sym_name is not None else self._function.sym_name.data,
+            target=_target(self._module),
+            tensors=tuple(self._tensors),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            steps=tuple(steps),
+            constants=self._constants,
+            pipeline=pipeline.data if isinstance(pipeline, StringAttr) else "",
+        )
+
+    def _add_tensor(self, value: SSAValue, name: str) -> int:
+        shape, element = shape_of(value), element_type_of(value)
+        if any(size < 0 for size in shape[1:]):
+            raise ModelError(f"tensor '{name}' has the shape {list(shape)}: only axis 0, the batch, may be dynamic")
+        self._ids[value] = len(self._tensors)
+        self._tensors.append(TensorInfo(name, tuple(shape[1:]), str(element)))
+        return self._ids[value]
+
+    def _step_name(self, op: Operation) -> str:
+        names = node_names(op)
+        base = names[-1] if names else f"{op.name.removeprefix('imc.')}_{len(self._step_names)}"
+        name, number = base, 1
+        while name in self._step_names:
+            number += 1
+            name = f"{base}#{number}"
+        self._step_names.add(name)
+        return name
+
+    def _operand(self, op: Operation, value: SSAValue) -> int | str:
+        if value in self._ids:
+            return self._ids[value]
+        owner = value.owner
+        if not isinstance(owner, ConstantOp):
+            raise ModelError(f"{describe(op)}: operand {value.name_hint or ''} comes from another function or region")
+        if value not in self._constant_names:
+            name = f"c{len(self._constants)}"
+            array = array_of(owner.value)
+            self._constants[name] = array if array.dtype.kind == "f" else array.astype(np.int64)
+            self._constant_names[value] = name
+        return self._constant_names[value]
+
+    def _digital(self, op: Operation) -> DigitalOp:
+        mnemonic = op.name.removeprefix("imc.")
+        if mnemonic not in DIGITAL_OPS or len(op.results) != 1:
+            raise ModelError(f"{describe(op)} is not at program level and unknown to the digital unit")
+        name = self._step_name(op)
+        inputs = tuple(self._operand(op, value) for value in op.operands)
+        attributes = {
+            key: _json(value)
+            for key, value in op.properties.items()
+            if key in DIGITAL_OPS[mnemonic].attributes and key != "operandSegmentSizes"
+        }
+        output = self._add_tensor(op.results[0], name)
+        return DigitalOp(name, mnemonic, attributes, inputs, output, node_names(op))
+
+    def _kernel(self, op: ApKernelOp) -> ApKernel:
+        name = self._step_name(op)
+        windows = tuple(self._window(op, value) for value in op.inputs)
+        shape = shape_of(op.result)
+        element = integer_element_of(op.result)
+        height, width = shape[2:] if len(shape) == 4 else (1, 1)
+        tensor = self._add_tensor(op.result, name)
+        output = ApOutput(tensor, shape[1], height, width, element.width.data, is_signed(element))
+        levels = 0 if op.step_thresholds is None else op.step_thresholds.get_shape()[1]
+        thresholds = np.zeros((0, levels), dtype=np.int64)
+        if op.step_thresholds is not None:
+            thresholds = array_of(op.step_thresholds).astype(np.int64)
+        nodes = node_names(op)
+        return ApKernel(
+            name=name,
+            onnx_nodes=nodes,
+            inputs=windows,
+            outputs=(output,),
+            instructions=op.instructions.table().copy(),
+            step_thresholds=thresholds,
+            step_low=np.array(_integers(op.step_low), dtype=np.int64),
+            step_descending=np.array(_integers(op.step_descending), dtype=np.bool_),
+            array_count=op.arrays.value.data,
+            regions=_regions(op, nodes[0] if nodes else ""),
+        )
+
+    def _window(self, op: ApKernelOp, value: SSAValue) -> Window:
+        if value not in self._ids:
+            raise ModelError(f"{describe(op)}: a kernel reads a constant")
+        channels, height, width = op.map_shape
+        element = integer_element_of(value)
+        pad = op.pad_value.value.data
+        least, greatest = value_range(element)
+        signed = min(least, pad) < 0
+        reach = max(greatest, pad, -min(least, pad) - 1)
+        top, left, bottom, right = _integers(op.pads)
+        return Window(
+            tensor=self._ids[value],
+            channels=channels,
+            height=height,
+            width=width,
+            kernel=op.kernel_size,
+            strides=_pair(op.strides),
+            pads=(top, left, bottom, right),
+            dilations=_pair(op.dilations),
+            pad_value=pad,
+            bits=max(1, reach.bit_length() + signed),
+            signed=signed,
+        )
+
+
+def _pair(attribute: DenseArrayBase[Any]) -> tuple[int, int]:
+    first, second = _integers(attribute)
+    return first, second
+
+
+def _integers(attribute: DenseArrayBase[Any] | None) -> list[int]:
+    return [] if attribute is None else [int(value) for value in attribute.iter_values()]
+
+
+def _regions(op: ApKernelOp, node: str) -> tuple[Region, ...]:
+    regions: list[Region] = []
+    for entry in op.source_map or ():
+        start, stop, text = (entry.data.get(key) for key in ("start", "stop", "text"))
+        if not (isinstance(start, IntegerAttr) and isinstance(stop, IntegerAttr) and isinstance(text, StringAttr)):
+            raise ModelError(f"{describe(op)}: an entry of source_map must be {{start, stop, text}}")
+        regions.append(Region(start.value.data, stop.value.data, text.data, node))
+    return tuple(regions)
+
+
+def _json(attribute: Attribute) -> Json:
+    """Return a property of a network-level op as the container stores it."""
+    if isinstance(attribute, UnitAttr):
+        return True
+    if isinstance(attribute, RoundingAttr):
+        return attribute.data.value
+    if isa(attribute, FloatAttr):
+        return float(attribute.value.data)
+    if isa(attribute, IntegerAttr):
+        return int(attribute.value.data)
+    if isa(attribute, DenseArrayBase):
+        return list(_integers(attribute))
+    if isinstance(attribute, StringAttr):
+        return attribute.data
+    raise ModelError(f"attribute {attribute} has no form in a program file")
+
+
+def _port_entries(
+    attributes: ArrayAttr[DictionaryAttr] | None, count: int, default: str
+) -> Sequence[tuple[str, str | None]]:
+    """Name and model type of every argument or result; names default to `<default><index>`."""
+    entries: list[tuple[str, str | None]] = []
+    listed: Sequence[DictionaryAttr] = () if attributes is None else attributes.data
+    for index in range(count):
+        data: Mapping[str, Attribute] = listed[index].data if index < len(listed) else {}
+        name, model_type = data.get(NAME_ATTRIBUTE), data.get(MODEL_TYPE_ATTRIBUTE)
+        entries.append(
+            (
+                name.data if isinstance(name, StringAttr) else f"{default}{index}",
+                model_type.data if isinstance(model_type, StringAttr) else None,
+            )
+        )
+    return entries
+
+
+def _model_type(value: SSAValue) -> str:
+    """The array type of a port whose model type is not recorded."""
+    element = element_type_of(value)
+    if isinstance(element, Float32Type):
+        return "float32"
+    bits = next((size for size in (8, 16, 32, 64) if size >= element.width.data), 64)
+    return f"{'int' if is_signed(element) else 'uint'}{bits}"
+
+
+def _target(module: ModuleOp) -> TargetSummary:
+    attribute = module.attributes.get(TARGET_ATTRIBUTE)
+    if not isinstance(attribute, DictionaryAttr):
+        raise ModelError("the module names no target; run imc-emit-program first")
+    fields: dict[str, Any] = {}
+    for key, value in attribute.data.items():
+        if isinstance(value, StringAttr):
+            fields[key] = value.data
+        elif isa(value, BoolAttr):
+            fields[key] = bool(value.value.data)
+        elif isa(value, IntegerAttr):
+            fields[key] = int(value.value.data)
+    try:
+        return TargetSummary(**fields)
+    except TypeError as error:
+        raise ModelError(f"attribute imc.target of the module is incomplete: {error}") from error

@@ -1,0 +1,106 @@
+"""What the passes of the associative processor need to know of a target, and what follows from it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imcflow.dialect.add_sub_program import Bounds
+from imcflow.dialect.types import value_range
+from imcflow.passes.allocation.allocate import ArrayGeometry, accumulator_tracks
+from imcflow.passes.reduction.intervals import infer_bounds
+from imcflow.passes.reduction.plain import plain_program
+from imcflow.passes.reduction.reduce import OR_LATCH, STRICT, BitCycles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from xdsl.dialects.builtin import IntegerType
+
+    from imcflow.runtime.program import TargetSummary
+
+ACCUMULATOR_SHARE = 0.75
+"""Largest part of an array's tracks for accumulators; the rest holds window elements and shared sums."""
+
+
+@dataclass(frozen=True)
+class ApTarget:
+    """An associative-processor target as the compiler sees it: `summary` is what the program will carry."""
+
+    summary: TargetSummary
+
+    @property
+    def geometry(self) -> ArrayGeometry:
+        """Tracks and domains of one array."""
+        return ArrayGeometry(self.summary.tracks, self.summary.domains)
+
+    @property
+    def cycles(self) -> BitCycles:
+        """Search and write cycles per bit of the machine's tag latch."""
+        return OR_LATCH if self.summary.or_latch else STRICT
+
+
+def load_ap_target(name: str) -> ApTarget:
+    """Return the associative-processor target called `name`: a preset or a YAML file.
+
+    Raises:
+        TargetError: there is no such target, it is wrong, or it is no associative processor.
+    """
+    from imcflow.targets import load_target
+
+    return ApTarget(load_target(name).summary())
+
+
+def window_bounds(elements: Sequence[IntegerType], count: int, pad_value: int) -> Bounds:
+    """Intervals of the window elements of several inputs of one shape.
+
+    Args:
+        elements: element type of each input.
+        count: window elements of all inputs together.
+        pad_value: what positions outside the map hold.
+    """
+    ranges = [value_range(element) for element in elements]
+    low = np.array([min(least, pad_value) for least, _ in ranges], dtype=np.int64)
+    high = np.array([max(greatest, pad_value) for _, greatest in ranges], dtype=np.int64)
+    each = count // len(ranges)
+    return Bounds(np.repeat(low, each), np.repeat(high, each))
+
+
+def split_outputs(
+    matrix: NDArray[np.int64],
+    bounds: Bounds,
+    bias: NDArray[np.int64],
+    group: int,
+    target: ApTarget,
+    layer: str,
+) -> list[slice]:
+    """Cut the outputs of a layer into the fewest equal parts whose accumulators leave room on an array.
+
+    Outputs that one slice completes (depthwise layers) free their accumulator early; this is taken into account.
+
+    Args:
+        matrix: integers [outputs, inputs].
+        bounds: intervals of the window elements.
+        bias: int64 [outputs].
+        group: window elements per slice, 0 for one slice.
+        target: limits the tracks.
+        layer: name for messages.
+
+    Raises:
+        CapacityError: a single accumulator does not fit.
+    """
+    outputs = len(matrix)
+    limit = int(ACCUMULATOR_SHARE * target.geometry.tracks)
+    parts = 1
+    while True:
+        size = -(-outputs // parts)
+        pieces = [slice(begin, min(begin + size, outputs)) for begin in range(0, outputs, size)]
+        needed = 0
+        for piece in pieces:
+            program = infer_bounds(plain_program(matrix[piece], group=group, bias=bias[piece]), bounds)
+            needed = max(needed, accumulator_tracks(program, target.geometry, layer))
+        if needed <= limit or size == 1:
+            return pieces
+        parts = max(parts + 1, parts * needed // limit)

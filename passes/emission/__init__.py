@@ -1,0 +1,1 @@
+"""The algorithms behind `imc-emit-program`: placed programs to instruction tables."""

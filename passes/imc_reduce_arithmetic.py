@@ -1,0 +1,94 @@
+"""The pass `imc-reduce-arithmetic`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from imcflow.dialect.attributes_ap import AddSubAttr
+from imcflow.dialect.locations import describe
+from imcflow.dialect.ops_ap import ApLinearOp
+from imcflow.dialect.types import integer_element_of, shape_of
+
+if TYPE_CHECKING:
+    from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
+    from imcflow.passes.ap_target import ApTarget
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class ImcReduceArithmetic(ModulePass):
+    """Share common sums between the outputs of every unrolled layer.
+
+    Signed pair elimination: the pair of terms that occurs most often, up to sign and shift, becomes one addition or
+    subtraction; again, until no pair occurs twice. What is left of each output is summed where that costs fewer
+    cycles than accumulating term by term. Equal, negated and shifted outputs end as one value. The matrix that a
+    program computes does not change. Deterministic.
+
+    Precondition: `imc.ap_linear` ops without placements (after `imc-unroll`).
+    Postcondition: the same ops with fewer additions; intervals are dropped.
+
+    Before:
+        programs = [#imc.add_sub<"version 1 inputs 3 outputs 2", "slice 3",
+            "y0 += x0", "y0 += x1", "y1 += x0", "y1 += x1", "y1 -= x2">]
+    After:
+        programs = [#imc.add_sub<"version 1 inputs 3 outputs 2", "slice 3", "v0 = x0 + x1", "v1 = v0 - x2",
+            "y0 += v0", "y1 += v1">]
+
+    Effect on cost: on trained ternary networks 37 % fewer additions with slices of one input channel, 42 % with four,
+    57 % with whole layers; larger slices need more tracks.
+
+    Options:
+        scope: input channels per slice: a number, 0 for the whole layer, or `auto`: the scope whose emitted program
+            takes the fewest cycles among those that fit the array.
+        target: preset name or YAML file; cycles per bit and the array's size.
+    """
+
+    name = "imc-reduce-arithmetic"
+
+    scope: str = AUTO
+    target: str = "rtm-ap-256"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Replace the programs in place."""
+        from imcflow.passes.ap_target import load_ap_target
+
+        if self.scope != AUTO and not self.scope.isdigit():
+            raise PassFailedException(
+                f"{self.name}: scope must be a number of input channels or auto, got {self.scope}"
+            )
+        target = load_ap_target(self.target)
+        for layer in op.walk():
+            if not isinstance(layer, ApLinearOp):
+                continue
+            if layer.placements is not None:
+                raise PassFailedException(f"{self.name}: {describe(layer)} already has placements")
+            layer.programs = ArrayAttr([self._reduce(layer, part.program(), target) for part in layer.programs])
+
+    def _reduce(self, layer: ApLinearOp, program: AddSubProgram, target: ApTarget) -> AddSubAttr:
+        from imcflow.passes.reduction.reduce import reduce_matrix
+        from imcflow.passes.reduction.scope import best_scope
+
+        matrix, inputs = program.expand(), layer_bounds(layer)
+        channel = program.input_count // (len(layer.inputs) * shape_of(layer.inputs[0])[1])
+        if len(layer.inputs) > 1:
+            group = 0
+        elif self.scope == AUTO:
+            group = best_scope(matrix, inputs, program.bias, channel, target, describe(layer))
+        else:
+            group = int(self.scope) * channel
+        return AddSubAttr.of(reduce_matrix(matrix, inputs, group=group, bias=program.bias, cycles=target.cycles))
+
+
+def layer_bounds(layer: ApLinearOp) -> Bounds:
+    """Intervals of the window elements of a layer, from its input types and its padding."""
+    from imcflow.passes.ap_target import window_bounds
+
+    elements = [integer_element_of(value) for value in layer.inputs]
+    return window_bounds(elements, layer.elements, layer.pad_value.value.data)
