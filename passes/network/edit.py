@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnknownLoc
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from imcflow.dialect.locations import fused_location
 from imcflow.errors import ModelError
@@ -15,14 +16,15 @@ OpT = TypeVar("OpT", bound=Operation)
 
 
 class Editor:
-    """Inserts ops before `anchor`; they get its source location."""
+    """Inserts ops before `anchor`; those without a source location get its."""
 
     def __init__(self, anchor: Operation) -> None:
         self.anchor = anchor
 
     def add(self, op: OpT) -> OpT:
         """Insert `op` before the anchor and return it."""
-        op.location = self.anchor.location
+        if isinstance(op.location, UnknownLoc):
+            op.location = self.anchor.location
         _block_of(self.anchor).insert_op_before(op, self.anchor)
         return op
 
@@ -38,6 +40,17 @@ class Editor:
         result.replace_all_uses_with(value)
         self.anchor.detach()
         self.anchor.erase()
+
+
+def copy_op(op: OpT, operands: Sequence[SSAValue], result_type: Attribute) -> OpT:
+    """Return a copy of `op`, in no block, with other operands and another result type, at the same location."""
+    return type(op).create(
+        operands=operands,
+        result_types=[result_type],
+        properties=op.properties,
+        attributes=op.attributes,
+        location=op.location,
+    )
 
 
 def _block_of(op: Operation) -> Block:

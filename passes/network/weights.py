@@ -53,11 +53,11 @@ def _stored_form(value: SSAValue) -> ScaledWeights | None:
     if quantised is None or scale is None or zero is None:
         return None
     real: NDArray[np.float64] = scale.astype(np.float64)
-    full = np.broadcast_to(real, quantised.shape).reshape(quantised.shape[0], -1)
+    full: NDArray[np.float64] = np.broadcast_to(real, quantised.shape).reshape(quantised.shape[0], -1)
     if not np.array_equal(full, np.broadcast_to(full[:, :1], full.shape)):
         return None
     integers: NDArray[np.int64] = quantised - zero
-    return ScaledWeights(integers, np.asarray(full[:, 0], np.float64))
+    return ScaledWeights(integers, full[:, 0])
 
 
 def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
