@@ -61,7 +61,7 @@ def direct_form(value: SSAValue) -> Quantised | None:
     op = value.owner
     if isinstance(op, CastOp) and is_float(op.result) and not is_float(op.input):
         ones = np.ones((1,) * (len(shape_of(value)) - 1))
-        return Quantised(op.input, ones, ones.astype(np.int64))
+        return Quantised(op.input, ones, np.zeros_like(ones, np.int64))
     if not isinstance(op, DequantizeOp):
         return None
     scale, zero = constant_value(op.scale), constant_value(op.zero_point)
