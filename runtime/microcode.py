@@ -201,7 +201,7 @@ def expand(macro: Macro, *, or_latch: bool, domains: int = 64) -> Iterator[BitSt
         domains: cells per track; the distance between the words that one CLEAR empties.
     """
     opcode = macro.opcode
-    if opcode in _LSB_FIRST:
+    if opcode in LSB_FIRST:
         yield from _arithmetic(macro, or_latch)
     elif opcode in (Opcode.CLEAR, Opcode.SET):
         words = range(macro.imm) if opcode is Opcode.CLEAR else range(1)
@@ -231,7 +231,7 @@ def _write_r(value: int) -> Micro:
 
 
 # Opcode -> form with (A and B), A only, B only, neither. In-place and one-operand macros have no B.
-_LSB_FIRST: dict[Opcode, tuple[Form, Form, Form, Form]] = {
+LSB_FIRST: dict[Opcode, tuple[Form, Form, Form, Form]] = {
     Opcode.ADD: (Form.ADD_AB, Form.ADD_A, Form.ADD_B, Form.ADD_0),
     Opcode.SUB: (Form.SUB_AB, Form.SUB_A, Form.SUB_B, Form.SUB_0),
     Opcode.NEG: (Form.NEG_A, Form.NEG_A, Form.SUB_0, Form.SUB_0),
@@ -244,7 +244,7 @@ CLEARS_RESULT = frozenset({Opcode.ADD, Opcode.SUB, Opcode.NEG, Opcode.COPY})
 
 
 def _arithmetic(macro: Macro, or_latch: bool) -> Iterator[BitStep]:
-    both, only_a, only_b, neither = _LSB_FIRST[macro.opcode]
+    both, only_a, only_b, neither = LSB_FIRST[macro.opcode]
     uses_carry = macro.opcode in USES_CARRY
     clears_result = macro.opcode in CLEARS_RESULT and not macro.flags & Flag.R_IS_ZERO
     b_bits = macro.b_bits if macro.opcode in (Opcode.ADD, Opcode.SUB) else 0
@@ -357,7 +357,7 @@ def table_passes(instructions: NDArray[Any], *, or_latch: bool) -> PassCounts:
         table = instructions[rows]
         r_bits = table["r_bits"].astype(np.int64)
         a_bits = table["a_bits"].astype(np.int64)
-        if opcode in _LSB_FIRST:
+        if opcode in LSB_FIRST:
             a_reach = np.where(table["flags"] & Flag.A_SIGNED, r_bits, np.minimum(a_bits, r_bits))
             b_reach = np.zeros_like(r_bits)
             if opcode in (Opcode.ADD, Opcode.SUB):
@@ -365,7 +365,7 @@ def table_passes(instructions: NDArray[Any], *, or_latch: bool) -> PassCounts:
                 b_reach = np.where(table["flags"] & Flag.B_SIGNED, r_bits, np.minimum(b_bits, r_bits))
             both, either = np.minimum(a_reach, b_reach), np.maximum(a_reach, b_reach)
             forms = (both, a_reach - both, b_reach - both, r_bits - either)
-            for form, times in zip(_LSB_FIRST[opcode], forms, strict=True):
+            for form, times in zip(LSB_FIRST[opcode], forms, strict=True):
                 add(rows, form_sequence(form, or_latch), times)
             if opcode in CLEARS_RESULT:
                 add(rows, CLEAR_RESULT, np.where(table["flags"] & Flag.R_IS_ZERO, 0, r_bits))

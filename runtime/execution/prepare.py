@@ -201,16 +201,13 @@ def _renumber(table: InstructionTable, rows: InstructionTable, widths: dict[str,
 def _choose_handlers(
     table: InstructionTable, rows: InstructionTable, step_base: NDArray[np.int64], levels: int
 ) -> bool:
-    """Replace opcodes by handlers, order the operands of ADD and SUB by reach; return whether steps fit 32 bits."""
+    """Replace opcodes by handlers, order the operands of ADD and SUB by length; return whether steps fit 32 bits."""
     opcodes = table["opcode"]
     handlers = np.zeros(256, np.uint8)
     for opcode, handler in _HANDLERS.items():
         handlers[opcode] = handler
     rows["opcode"] = handlers[opcodes]
-    r_bits = table["r_bits"]
-    a_reach = np.where(table["flags"] & Flag.A_SIGNED, r_bits, np.minimum(table["a_bits"], r_bits))
-    b_reach = np.where(table["flags"] & Flag.B_SIGNED, r_bits, np.minimum(table["b_bits"], r_bits))
-    longer = b_reach > a_reach
+    longer = np.minimum(table["b_bits"], table["r_bits"]) > np.minimum(table["a_bits"], table["r_bits"])
     rows["opcode"][longer & (opcodes == Opcode.SUB)] = Handler.SUB_LONG_B
     swap = np.flatnonzero(longer & (opcodes == Opcode.ADD))
     for first, second in (("a", "b"), ("a_bits", "b_bits")):

@@ -36,6 +36,11 @@ class Interpreter:
         """Lanes of a block."""
         return 64 * self.words
 
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of a plane."""
+        return 8 * self.words
+
     def field(self, name: str) -> Value:
         """Load a field of the row as i64."""
         position, size, signed = _FIELDS[name]

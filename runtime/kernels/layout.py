@@ -20,9 +20,9 @@ MAX_STEP32_BITS = 30  # words up to this width go through 32-bit lanes without w
 class Handler(IntEnum):
     """What a prepared row does; the values index the interpreter's jump table."""
 
-    ADD = 0  # A reaches at least as far as B
+    ADD = 0  # A has at least as many bits as B
     SUB = 1  # likewise
-    SUB_LONG_B = 2  # B reaches further than A
+    SUB_LONG_B = 2  # B has more bits than A
     NEG = 3
     ADD_INTO = 4
     SUB_FROM = 5

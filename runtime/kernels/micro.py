@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from imcflow.runtime.isa import Flag
+from imcflow.runtime.isa import Flag, Opcode
 from imcflow.runtime.kernels.emitter import I1, I64, Value, const
 from imcflow.runtime.kernels.interpreter import Emit, Interpreter
 from imcflow.runtime.kernels.layout import Context, Counter, Handler
@@ -17,7 +17,10 @@ from imcflow.runtime.microcode import (
     CLEAR_CARRY,
     CLEAR_MAX_FLAGS,
     CLEAR_RESULT,
+    CLEARS_RESULT,
+    LSB_FIRST,
     START_STEP_FLAGS,
+    USES_CARRY,
     Form,
     Kind,
     Micro,
@@ -44,13 +47,13 @@ class MicroWriter:
     def handlers(self) -> dict[Handler, Emit]:
         """Return the handlers of all macros that touch the array."""
         return {
-            Handler.ADD: self._arithmetic(Form.ADD_AB, Form.ADD_A, Form.ADD_0, clears=True),
-            Handler.SUB: self._arithmetic(Form.SUB_AB, Form.SUB_A, Form.SUB_0, clears=True),
-            Handler.SUB_LONG_B: self._arithmetic(Form.SUB_AB, Form.SUB_B, Form.SUB_0, clears=True),
-            Handler.NEG: self._arithmetic(None, Form.NEG_A, Form.SUB_0, clears=True),
-            Handler.ADD_INTO: self._arithmetic(None, Form.INTO_A, Form.INTO_0, clears=False),
-            Handler.SUB_FROM: self._arithmetic(None, Form.FROM_A, Form.FROM_0, clears=False),
-            Handler.COPY: self._arithmetic(None, Form.COPY_A, Form.NOTHING, clears=True, uses_carry=False),
+            Handler.ADD: self._arithmetic(Opcode.ADD),
+            Handler.SUB: self._arithmetic(Opcode.SUB),
+            Handler.SUB_LONG_B: self._arithmetic(Opcode.SUB),
+            Handler.NEG: self._arithmetic(Opcode.NEG),
+            Handler.ADD_INTO: self._arithmetic(Opcode.ADD_INTO),
+            Handler.SUB_FROM: self._arithmetic(Opcode.SUB_FROM),
+            Handler.COPY: self._arithmetic(Opcode.COPY),
             Handler.MOVE: copy,
             Handler.SET: self._set,
             Handler.CLEAR: self._clear,
@@ -122,8 +125,11 @@ class MicroWriter:
 
     # Macros.
 
-    def _arithmetic(self, both: Form | None, one: Form, none: Form, *, clears: bool, uses_carry: bool = True) -> Emit:
-        """Bit forms by how many operands still have a cell; without a `both` form there is only A."""
+    def _arithmetic(self, opcode: Opcode) -> Emit:
+        """All macros that walk from the least significant bit, by which operands still have a cell at a bit."""
+        both, only_a, only_b, neither = LSB_FIRST[opcode]
+        uses_carry, clears = opcode in USES_CARRY, opcode in CLEARS_RESULT
+        has_b = opcode in (Opcode.ADD, Opcode.SUB)
 
         def emit(m: Interpreter) -> None:
             f = m.f
@@ -132,10 +138,11 @@ class MicroWriter:
             if uses_carry:
                 holds_zero = m.flag(Flag.C_IS_ZERO)
                 self._unless(m, holds_zero, lambda: self._sequence(m, CLEAR_CARRY, {Role.C: carry}, m.zeros()))
-            dirty = m.flag(Flag.R_IS_ZERO) if clears else None
+            result_is_zero = m.flag(Flag.R_IS_ZERO)
             a_reach = reach(m, a_bits, Flag.A_SIGNED, r_bits)
-            b_reach = reach(m, b_bits, Flag.B_SIGNED, r_bits) if both is not None else const(I64, 0)
-            reaches = sorted_pair(m, a_reach, b_reach)
+            b_reach = reach(m, b_bits, Flag.B_SIGNED, r_bits) if has_b else const(I64, 0)
+            less = f.icmp("slt", a_reach, b_reach)
+            first, last = f.select(less, a_reach, b_reach), f.select(less, b_reach, a_reach)
 
             def run(form: Form, start: Value, stop: Value) -> None:
                 def body(bit: Value, _: list[Value]) -> list[Value]:
@@ -145,17 +152,18 @@ class MicroWriter:
                         Role.A: operand(m, m.field("a"), a_bits, bit),
                         Role.B: operand(m, m.field("b"), b_bits, bit),
                     }
-                    if dirty is not None:
-                        self._unless(m, dirty, lambda: self._sequence(m, CLEAR_RESULT, cells, m.zeros()))
+                    if clears:
+                        self._unless(m, result_is_zero, lambda: self._sequence(m, CLEAR_RESULT, cells, m.zeros()))
                     self._form(m, form, cells)
                     return []
 
                 f.loop(start, stop, [], body)
 
-            if both is not None:
-                run(both, const(I64, 0), reaches[0])
-            run(one, reaches[0], reaches[1])
-            run(none, reaches[1], r_bits)
+            if has_b:
+                run(both, const(I64, 0), first)
+                run(only_b, first, b_reach)
+            run(only_a, first, a_reach)
+            run(neither, last, r_bits)
 
         return emit
 
@@ -239,9 +247,3 @@ class MicroWriter:
         f.loop(const(I64, 0), m.field("a_bits"), [], body)
         tag = self._form(m, Form.STEP_SELECT, flags)
         self._write_constant(m, m.field("imm2"), tag, Kind.WRITE)
-
-
-def sorted_pair(m: Interpreter, left: Value, right: Value) -> tuple[Value, Value]:
-    """Return the smaller and the larger of two integers."""
-    less = m.f.icmp("slt", left, right)
-    return m.f.select(less, left, right), m.f.select(less, right, left)

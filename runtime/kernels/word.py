@@ -7,6 +7,7 @@ cell, not only on the results.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from imcflow.runtime.isa import Flag
 from imcflow.runtime.kernels.emitter import I64, Value, const
@@ -27,16 +28,81 @@ def _full_sub(m: Interpreter, x: Value, y: Value, borrow: Value) -> tuple[Value,
     return m.f.xor(differ, borrow), m.f.mux(differ, y, borrow)
 
 
-def _half_add(m: Interpreter, x: Value, _: Value, carry: Value) -> tuple[Value, Value]:
-    return m.f.xor(x, carry), m.f.and_(x, carry)
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """A source word: where bit 0 is, how many bytes its planes take, and the plane that stands for higher bits."""
+
+    start: Value
+    size: Value
+    beyond: Value
 
 
-def _half_sub(m: Interpreter, x: Value, _: Value, borrow: Value) -> tuple[Value, Value]:
-    return m.f.xor(x, borrow), m.f.and_(m.f.not_(x), borrow)
+def _operand(m: Interpreter, name: str, signed: Flag | None) -> _Operand:
+    start, bits = m.cell(m.field(name)), m.field(f"{name}_bits")
+    size = m.f.mul(bits, m.plane_bytes)
+    if signed is None:
+        return _Operand(start, size, m.zeros())
+    top = m.f.load(m.plane, m.f.offset(start, m.f.sub(size, m.plane_bytes)), align=m.plane_bytes)
+    return _Operand(start, size, m.f.select(m.flag(signed), top, m.zeros()))
 
 
-def _negate(m: Interpreter, x: Value, _: Value, borrow: Value) -> tuple[Value, Value]:
-    return m.f.xor(x, borrow), m.f.or_(x, borrow)
+def _ripple(
+    m: Interpreter,
+    logic: BitLogic,
+    span: tuple[Value, Value],
+    operands: tuple[Value | _Operand, Value | _Operand],
+    carry: Value,
+) -> Value:
+    """Run `logic` over a span (byte offsets of planes) of R; an operand is a word or a plane for every bit."""
+    r = m.cell(m.field("r"))
+
+    def plane(operand: Value | _Operand, at: Value) -> Value:
+        if isinstance(operand, Value):
+            return operand
+        return m.f.load(m.plane, m.f.offset(operand.start, at), align=m.plane_bytes)
+
+    def body(at: Value, carried: list[Value]) -> list[Value]:
+        result, following = logic(m, plane(operands[0], at), plane(operands[1], at), carried[0])
+        m.f.store(result, m.f.offset(r, at), align=m.plane_bytes)
+        return [following]
+
+    return m.f.loop(*span, [carry], body, step=m.plane_bytes)[0]
+
+
+def _two_operands(logic: BitLogic, *, long_b: bool) -> Emit:
+    """R := A op B in three spans: both words have cells, the longer one has, neither has."""
+
+    def emit(m: Interpreter) -> None:
+        a, b = _operand(m, "a", Flag.A_SIGNED), _operand(m, "b", Flag.B_SIGNED)
+        end = m.f.mul(m.field("r_bits"), m.plane_bytes)
+        short, long = (a, b) if long_b else (b, a)
+        first, second = m.f.smin(short.size, end), m.f.smin(long.size, end)
+        carry = _ripple(m, logic, (const(I64, 0), first), (a, b), m.zeros())
+        middle = (a.beyond, b) if long_b else (a, b.beyond)
+        carry = _ripple(m, logic, (first, second), middle, carry)
+        m.store(_ripple(m, logic, (second, end), (a.beyond, b.beyond), carry), m.field("c"))
+
+    return emit
+
+
+def _in_place(logic: BitLogic) -> Emit:
+    """R := R op A in two spans: A has cells, A has none."""
+
+    def emit(m: Interpreter) -> None:
+        r, a = _operand(m, "r", None), _operand(m, "a", Flag.A_SIGNED)
+        split = m.f.smin(a.size, r.size)
+        carry = _ripple(m, logic, (const(I64, 0), split), (r, a), m.zeros())
+        m.store(_ripple(m, logic, (split, r.size), (r, a.beyond), carry), m.field("c"))
+
+    return emit
+
+
+def _neg(m: Interpreter) -> None:
+    a = _operand(m, "a", Flag.A_SIGNED)
+    end = m.f.mul(m.field("r_bits"), m.plane_bytes)
+    split = m.f.smin(a.size, end)
+    borrow = _ripple(m, _full_sub, (const(I64, 0), split), (m.zeros(), a), m.zeros())
+    m.store(_ripple(m, _full_sub, (split, end), (m.zeros(), a.beyond), borrow), m.field("c"))
 
 
 def reach(m: Interpreter, bits: Value, flag: Flag, r_bits: Value) -> Value:
@@ -49,70 +115,6 @@ def operand(m: Interpreter, base: Value, bits: Value, bit: Value) -> Value:
     return m.f.add(base, m.f.smin(bit, m.f.sub(bits, 1)))
 
 
-def _ripple(
-    m: Interpreter,
-    start: Value,
-    stop: Value,
-    carry: Value,
-    logic: BitLogic,
-    x: tuple[Value, Value] | None,
-    y: tuple[Value, Value] | None,
-) -> Value:
-    """Run `logic` over result bits start..stop; x and y are (base cell, bits) or None for zeros."""
-    r = m.field("r")
-
-    def body(bit: Value, carried: list[Value]) -> list[Value]:
-        x_bit = m.load(operand(m, *x, bit)) if x else m.zeros()
-        y_bit = m.load(operand(m, *y, bit)) if y else m.zeros()
-        result, following = logic(m, x_bit, y_bit, carried[0])
-        m.store(result, m.f.add(r, bit))
-        return [following]
-
-    return m.f.loop(start, stop, [carry], body)[0]
-
-
-def _carry_out(m: Interpreter, start: Value, r_bits: Value, carry: Value, *, stays: bool) -> Value:
-    """Write the carry into bit `start` and, if a borrow stays set, into all bits above; zeros otherwise."""
-    r = m.field("r")
-
-    def body(bit: Value, carried: list[Value]) -> list[Value]:
-        m.store(carried[0], m.f.add(r, bit))
-        return [carried[0] if stays else m.zeros()]
-
-    return m.f.loop(start, r_bits, [carry], body)[0]
-
-
-def _two_operands(logic: BitLogic, rest: BitLogic, *, long_b: bool, stays: bool) -> Emit:
-    def emit(m: Interpreter) -> None:
-        r_bits, a_bits, b_bits = m.field("r_bits"), m.field("a_bits"), m.field("b_bits")
-        a, b = (m.field("a"), a_bits), (m.field("b"), b_bits)
-        a_reach, b_reach = reach(m, a_bits, Flag.A_SIGNED, r_bits), reach(m, b_bits, Flag.B_SIGNED, r_bits)
-        both, either = (a_reach, b_reach) if long_b else (b_reach, a_reach)
-        carry = _ripple(m, const(I64, 0), both, m.zeros(), logic, a, b)
-        carry = _ripple(m, both, either, carry, rest, b if long_b else a, None)
-        m.store(_carry_out(m, either, r_bits, carry, stays=stays), m.field("c"))
-
-    return emit
-
-
-def _in_place(logic: BitLogic, rest: BitLogic) -> Emit:
-    def emit(m: Interpreter) -> None:
-        r_bits, a_bits = m.field("r_bits"), m.field("a_bits")
-        r = (m.field("r"), r_bits)
-        a_reach = reach(m, a_bits, Flag.A_SIGNED, r_bits)
-        carry = _ripple(m, const(I64, 0), a_reach, m.zeros(), logic, r, (m.field("a"), a_bits))
-        m.store(_ripple(m, a_reach, r_bits, carry, rest, r, None), m.field("c"))
-
-    return emit
-
-
-def _neg(m: Interpreter) -> None:
-    r_bits, a_bits = m.field("r_bits"), m.field("a_bits")
-    a_reach = reach(m, a_bits, Flag.A_SIGNED, r_bits)
-    borrow = _ripple(m, const(I64, 0), a_reach, m.zeros(), _negate, (m.field("a"), a_bits), None)
-    m.store(_carry_out(m, a_reach, r_bits, borrow, stays=True), m.field("c"))
-
-
 def copy(m: Interpreter) -> None:
     """R := A, extended."""
     r, r_bits, a, a_bits = m.field("r"), m.field("r_bits"), m.field("a"), m.field("a_bits")
@@ -123,7 +125,18 @@ def copy(m: Interpreter) -> None:
         return []
 
     m.f.loop(const(I64, 0), a_reach, [], body)
-    _carry_out(m, a_reach, r_bits, m.zeros(), stays=True)
+    _fill(m, a_reach, r_bits)
+
+
+def _fill(m: Interpreter, start: Value, stop: Value) -> None:
+    """Clear the result bits from `start` on."""
+    r = m.field("r")
+
+    def body(bit: Value, _: list[Value]) -> list[Value]:
+        m.store(m.zeros(), m.f.add(r, bit))
+        return []
+
+    m.f.loop(start, stop, [], body)
 
 
 def _set(m: Interpreter) -> None:
@@ -137,7 +150,7 @@ def _set(m: Interpreter) -> None:
 
 
 def _clear(m: Interpreter) -> None:
-    _carry_out(m, const(I64, 0), m.field("r_bits"), m.zeros(), stays=True)
+    _fill(m, const(I64, 0), m.field("r_bits"))
 
 
 def _relu(m: Interpreter) -> None:
@@ -207,12 +220,12 @@ def _step(m: Interpreter) -> None:
 
 
 WORD_HANDLERS: dict[Handler, Emit] = {
-    Handler.ADD: _two_operands(_full_add, _half_add, long_b=False, stays=False),
-    Handler.SUB: _two_operands(_full_sub, _half_sub, long_b=False, stays=True),
-    Handler.SUB_LONG_B: _two_operands(_full_sub, _negate, long_b=True, stays=True),
+    Handler.ADD: _two_operands(_full_add, long_b=False),
+    Handler.SUB: _two_operands(_full_sub, long_b=False),
+    Handler.SUB_LONG_B: _two_operands(_full_sub, long_b=True),
     Handler.NEG: _neg,
-    Handler.ADD_INTO: _in_place(_full_add, _half_add),
-    Handler.SUB_FROM: _in_place(_full_sub, _half_sub),
+    Handler.ADD_INTO: _in_place(_full_add),
+    Handler.SUB_FROM: _in_place(_full_sub),
     Handler.COPY: copy,
     Handler.MOVE: copy,
     Handler.SET: _set,
