@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imcflow.runtime.isa import Opcode
-from imcflow.runtime.microcode import USES_CARRY, table_passes
+from imcflow.runtime.isa import Flag, Opcode
+from imcflow.runtime.microcode import CLEARS_RESULT, USES_CARRY, table_passes
 from imcflow.runtime.port_shifts import PortShifts, port_shifts, stable_order
 from imcflow.runtime.program import ApKernel, DigitalOp, Program, Region, TargetSummary
 
@@ -32,8 +32,9 @@ class Counts:
     Attributes:
         instructions: macro instructions.
         searches, writes: array instructions.
-        searched_cells, written_cells: cells in the keys and in the written values, summed; times rows, the cells that
-            are compared, and at most those that are written.
+        searched_cells: cells in the keys, summed; times rows, the cells that are compared.
+        written_cells: cells in the written values, summed; of these, `cleared_cells` are written in every row, the
+            others only in the rows that the tag holds.
         shifts: single steps of single tracks.
         shift_cycles: cycles spent shifting; tracks move in parallel.
         load_bits, store_bits, move_bits: bits per lane that enter, leave, or go from array to array.
@@ -45,6 +46,7 @@ class Counts:
     writes: int = 0
     searched_cells: int = 0
     written_cells: int = 0
+    cleared_cells: int = 0
     shifts: int = 0
     shift_cycles: int = 0
     load_bits: int = 0
@@ -100,7 +102,10 @@ class KernelCounters:
         totals: sums over all instructions.
         by_opcode: sums by opcode name, in order of opcodes.
         by_region: sums over the regions of the source map.
-        rewind_shifts, rewind_shift_cycles: moving all ports back to domain 0 at the end; not in `totals`.
+        by_array: sums over the instructions of each array; a MOVE between two arrays is its destination's.
+        rewind_shifts: moving all ports back to domain 0 at the end; not in `totals`.
+        rewind_cycles: shift cycles of that, per array.
+        crossing_moves: MOVEs from one array to another.
         busy_cycles: weighted cycles of each array's own instructions.
         makespan_cycles: weighted cycles until the last array ends, waits at MOVEs included, rewind included.
         worst_cell_writes: bound on the writes that one carry or flag cell of one row takes; these are the most written.
@@ -115,11 +120,18 @@ class KernelCounters:
     totals: Counts
     by_opcode: Mapping[str, Counts]
     by_region: tuple[tuple[Region, Counts], ...]
+    by_array: tuple[Counts, ...]
     rewind_shifts: int
-    rewind_shift_cycles: int
+    rewind_cycles: tuple[int, ...]
+    crossing_moves: int
     busy_cycles: tuple[float, ...]
     makespan_cycles: float
     worst_cell_writes: int
+
+    @property
+    def rewind_shift_cycles(self) -> int:
+        """Shift cycles until the ports of every array are back at domain 0."""
+        return max(self.rewind_cycles, default=0)
 
     def row_blocks(self, images: int) -> int:
         """Copies of the arrays that `images` images need at once."""
@@ -225,7 +237,8 @@ def count_kernel(
     shifts = port_shifts(table, target.domains)
     columns = _instruction_counts(table, target, shifts)
     cycles = _weighted_cycles(columns, weights)
-    busy, ends = _array_times(table, cycles, kernel.array_count, target.tracks * target.domains)
+    owners, sources = _arrays(table, target.tracks * target.domains)
+    busy, ends, crossing_moves = _array_times(owners, sources, cycles, kernel.array_count)
     rewind = shifts.rewind_cycles(kernel.array_count, target.tracks)
     return KernelCounters(
         step=step_number,
@@ -237,8 +250,10 @@ def count_kernel(
         totals=_sum(columns, slice(None)),
         by_opcode=_by_opcode(table, columns),
         by_region=_by_region(kernel.regions, columns),
+        by_array=_by_array(owners, columns, kernel.array_count),
         rewind_shifts=int(shifts.final_positions.sum()),
-        rewind_shift_cycles=int(rewind.max(initial=0)),
+        rewind_cycles=tuple(rewind.tolist()),
+        crossing_moves=crossing_moves,
         busy_cycles=tuple(busy.tolist()),
         makespan_cycles=float((ends + weights.shift * rewind).max(initial=0.0)),
         worst_cell_writes=_worst_cell_writes(table),
@@ -256,6 +271,7 @@ def _instruction_counts(table: InstructionTable, target: TargetSummary, shifts: 
         "writes": passes.writes,
         "searched_cells": passes.searched_cells,
         "written_cells": passes.written_cells,
+        "cleared_cells": _cleared_cells(table),
         "shifts": shifts.shifts,
         "shift_cycles": shifts.shift_cycles,
         "load_bits": np.where(opcode == Opcode.LOAD, table["r_bits"], 0).astype(np.int64),
@@ -263,6 +279,17 @@ def _instruction_counts(table: InstructionTable, target: TargetSummary, shifts: 
         "move_bits": np.where(opcode == Opcode.MOVE, table["r_bits"], 0).astype(np.int64),
         "step_lookups": (opcode == Opcode.STORE_STEP).astype(np.int64),
     }
+
+
+def _cleared_cells(table: InstructionTable) -> Column:
+    """Cells that an instruction writes in every row, whatever they hold: bulk and result clearing, carry and flags."""
+    opcode, flags = table["opcode"], table["flags"]
+    r_bits = table["r_bits"].astype(np.int64)
+    cells = np.where(opcode == Opcode.CLEAR, r_bits * table["imm"], 0) + np.where(opcode == Opcode.SET, r_bits, 0)
+    result = np.isin(opcode, list(CLEARS_RESULT)) & ((flags & Flag.R_IS_ZERO) == 0)
+    carry = np.isin(opcode, list(USES_CARRY)) & ((flags & Flag.C_IS_ZERO) == 0)
+    two_flags = (opcode == Opcode.MAX_INTO) | (opcode == Opcode.STEP)
+    return cells + np.where(result, r_bits, 0) + carry + 2 * two_flags
 
 
 def _sum(columns: Mapping[str, Column], rows: Any) -> Counts:
@@ -291,30 +318,39 @@ def _weighted_cycles(columns: Mapping[str, Column], weights: CycleWeights) -> Ti
     return np.maximum(work, shifting) if weights.shifts_overlap else work + shifting
 
 
-def _array_times(table: InstructionTable, cycles: Times, array_count: int, cells_per_array: int) -> tuple[Times, Times]:
-    """Return, per array, the cycles of its own instructions and the time at which it ends.
+def _arrays(table: InstructionTable, cells_per_array: int) -> tuple[Column, Column]:
+    """Return, per instruction, the array that it writes (or that it stores from), and the one it comes from."""
+    opcode = table["opcode"]
+    from_r = table["r"].astype(np.int64) // cells_per_array
+    from_a = table["a"].astype(np.int64) // cells_per_array
+    owner = np.where((opcode == Opcode.STORE) | (opcode == Opcode.STORE_STEP), from_a, from_r)
+    return owner, np.where(opcode == Opcode.MOVE, from_a, owner)
+
+
+def _by_array(owners: Column, columns: Mapping[str, Column], array_count: int) -> tuple[Counts, ...]:
+    sums = [np.bincount(owners, weights=columns[name], minlength=array_count) for name in COUNT_NAMES]
+    return tuple(Counts(*(int(column[array]) for column in sums)) for array in range(array_count))
+
+
+def _array_times(owner: Column, source: Column, cycles: Times, array_count: int) -> tuple[Times, Times, int]:
+    """Return, per array, the cycles of its own instructions and the time at which it ends; and the crossing MOVEs.
 
     Arrays run in parallel; a MOVE starts when both of its arrays are free and occupies both. Between MOVEs an array
     just adds up, so only MOVEs are visited one by one.
     """
-    from_r = table["r"] // cells_per_array
-    stores = (table["opcode"] == Opcode.STORE) | (table["opcode"] == Opcode.STORE_STEP)
-    from_a = table["a"] // cells_per_array
-    array = np.where(stores, from_a, from_r).astype(np.int64)
-    crossing = np.flatnonzero((table["opcode"] == Opcode.MOVE) & (from_a != from_r))
-
+    crossing = np.flatnonzero(owner != source)
     # A crossing MOVE is an event on its destination followed by one on its source.
-    occurrences = np.ones(len(table), np.int64)
+    occurrences = np.ones(len(owner), np.int64)
     occurrences[crossing] = 2
     at_destination = crossing + np.arange(len(crossing))
-    events = np.repeat(np.arange(len(table)), occurrences)
-    owners = array[events]
-    owners[at_destination + 1] = from_a[crossing]
+    events = np.repeat(np.arange(len(owner)), occurrences)
+    owners = owner[events]
+    owners[at_destination + 1] = source[crossing]
     order = stable_order(owners)
     owners, work = owners[order], cycles[events[order]]
     busy = np.bincount(owners, weights=work, minlength=array_count).astype(np.float64)
     if not len(crossing):
-        return busy, busy
+        return busy, busy, 0
 
     started = np.cumsum(work) - work
     first = np.searchsorted(owners, np.arange(array_count))
@@ -325,17 +361,17 @@ def _array_times(table: InstructionTable, cycles: Times, array_count: int, cells
     own_at_source = offset_of_event[at_destination + 1]
     waited = np.zeros(array_count, np.float64)
     pairs = zip(
-        array[crossing].tolist(),
-        from_a[crossing].tolist(),
+        owner[crossing].tolist(),
+        source[crossing].tolist(),
         own_at_destination.tolist(),
         own_at_source.tolist(),
         strict=True,
     )
-    for destination, source, own_destination, own_source in pairs:
-        start = max(own_destination + waited[destination], own_source + waited[source])
-        waited[destination] = start - own_destination
-        waited[source] = start - own_source
-    return busy, busy + waited
+    for into, out_of, own_destination, own_source in pairs:
+        start = max(own_destination + waited[into], own_source + waited[out_of])
+        waited[into] = start - own_destination
+        waited[out_of] = start - own_source
+    return busy, busy + waited, len(crossing)
 
 
 def _worst_cell_writes(table: InstructionTable) -> int:

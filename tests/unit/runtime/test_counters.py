@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from imcflow.runtime.assembler import Geometry, assemble
 from imcflow.runtime.counters import UNIT_WEIGHTS, CycleWeights, count_kernel, count_program
 from imcflow.runtime.isa import INSTRUCTION_FIELDS, Flag, Opcode
-from imcflow.runtime.microcode import Macro, expand
+from imcflow.runtime.microcode import Kind, Macro, expand
 from imcflow.runtime.program import ApKernel, ApOutput, Program, TargetSummary
 
 
@@ -27,6 +27,7 @@ class Walk:
     writes: int = 0
     searched_cells: int = 0
     written_cells: int = 0
+    cleared_cells: int = 0
     shifts: int = 0
     shift_cycles: int = 0
 
@@ -63,6 +64,7 @@ class Walk:
                 else:
                     self.writes += 1
                     self.written_cells += touched
+                    self.cleared_cells += touched * (micro.kind is Kind.WRITE_ALL)
                 cycles += 1
         per_array = self.target.tracks * self.target.domains
         arrays = {macro.r // per_array if macro.r_bits else macro.a // per_array}
@@ -94,12 +96,13 @@ def walked(kernel: ApKernel, target: TargetSummary) -> Walk:
 def assert_equal_to_walk(kernel: ApKernel, target: TargetSummary) -> None:
     walk = walked(kernel, target)
     counted = count_kernel(kernel, target)
-    for name in ("searches", "writes", "searched_cells", "written_cells", "shifts", "shift_cycles"):
+    for name in ("searches", "writes", "searched_cells", "written_cells", "cleared_cells", "shifts", "shift_cycles"):
         assert getattr(counted.totals, name) == getattr(walk, name), name
     assert counted.rewind_shifts == sum(walk.ports.values())
     assert counted.rewind_shift_cycles == max(walk.ports.values())
     assert counted.makespan_cycles == walk.makespan()
     assert sum(counts.cycles for counts in counted.by_opcode.values()) == counted.totals.cycles
+    assert sum(counts.cycles for counts in counted.by_array) == counted.totals.cycles
 
 
 @pytest.mark.parametrize("or_latch", [False, True])
