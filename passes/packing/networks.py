@@ -1,9 +1,8 @@
 """Layer dimensions of well-known networks, so that arrays can be sized and compared without a model file.
 
-Sources: MLPerf Tiny v1 reference models (ResNet-8, DS-CNN, MobileNetV1-0.25 at 96x96, fully connected autoencoder;
-Banbury et al., arXiv 2106.07597; DS-CNN in the 25x5-output form of the zigzag-imc study), ResNet-18 and ResNet-50
-(He et al., arXiv 1512.03385, torchvision layer order), VGG-9 for CIFAR-10 (six 3x3 convolutions of 64, 64, 128, 128,
-256, 256 channels and dense layers of 512, 512, 10).
+The MLPerf Tiny networks are those of `targets.crossbar.workloads`. ResNet-18 and ResNet-50: He et al., arXiv
+1512.03385, in torchvision's layer order. VGG-9 for CIFAR-10: six 3x3 convolutions of 64, 64, 128, 128, 256, 256
+channels and dense layers of 512, 512, 10.
 """
 
 from __future__ import annotations
@@ -11,51 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imcflow.passes.packing.shapes import LayerShape, PackingError
+from imcflow.targets.crossbar import workloads
+from imcflow.targets.crossbar.layers import Layer
+
+
+def layer_shape(layer: Layer) -> LayerShape:
+    """What packing needs to know of a layer given as a loop nest."""
+    return LayerShape(layer.name, layer.K, layer.C * layer.FX * layer.FY, layer.G, layer.OY * layer.B, layer.OX)
 
 
 def _conv(name: str, channels: int, inputs: int, kernel: int, size: int) -> LayerShape:
     return LayerShape(name, channels, inputs * kernel * kernel, 1, size, size)
 
 
-def _depthwise(name: str, channels: int, height: int, width: int) -> LayerShape:
-    return LayerShape(name, 1, 9, channels, height, width)
-
-
 def _dense(name: str, outputs: int, inputs: int) -> LayerShape:
     return LayerShape(name, outputs, inputs)
-
-
-def _resnet8() -> list[LayerShape]:
-    layers = [_conv("conv0", 16, 3, 3, 32), _conv("b1_conv1", 16, 16, 3, 32), _conv("b1_conv2", 16, 16, 3, 32)]
-    for block, (channels, size) in enumerate([(32, 16), (64, 8)], start=2):
-        layers += [
-            _conv(f"b{block}_conv1", channels, channels // 2, 3, size),
-            _conv(f"b{block}_conv2", channels, channels, 3, size),
-            _conv(f"b{block}_skip", channels, channels // 2, 1, size),
-        ]
-    return [*layers, _dense("fc", 10, 64)]
-
-
-def _ds_cnn() -> list[LayerShape]:
-    layers = [LayerShape("conv0", 64, 40, 1, 25, 5)]
-    for block in range(1, 5):
-        layers += [_depthwise(f"dw{block}", 64, 25, 5), LayerShape(f"pw{block}", 64, 64, 1, 25, 5)]
-    return [*layers, _dense("fc", 12, 64)]
-
-
-def _mobilenet_v1() -> list[LayerShape]:
-    layers = [_conv("conv0", 8, 3, 3, 48)]
-    sizes = [48, 24, 24, 12, 12, 6, 6, 6, 6, 6, 6, 3, 3]
-    channels = [8, 16, 32, 32, 64, 64, 128, 128, 128, 128, 128, 128, 256, 256]
-    for block, size in enumerate(sizes, start=1):
-        inputs, outputs = channels[block - 1], channels[block]
-        layers += [_depthwise(f"dw{block}", inputs, size, size), _conv(f"pw{block}", outputs, inputs, 1, size)]
-    return [*layers, _dense("fc", 2, 256)]
-
-
-def _deep_autoencoder() -> list[LayerShape]:
-    widths = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
-    return [_dense(f"fc{index}", widths[index + 1], widths[index]) for index in range(10)]
 
 
 def _vgg9() -> list[LayerShape]:
@@ -98,23 +67,15 @@ def _resnet50() -> list[LayerShape]:
     return [*layers, _dense("fc", 1000, 2048)]
 
 
-_NETWORKS: dict[str, Callable[[], list[LayerShape]]] = {
-    "resnet8": _resnet8,
-    "ds_cnn": _ds_cnn,
-    "mobilenet_v1": _mobilenet_v1,
-    "deepautoencoder": _deep_autoencoder,
-    "vgg9": _vgg9,
-    "resnet18": _resnet18,
-    "resnet50": _resnet50,
-}
+_NETWORKS: dict[str, Callable[[], list[LayerShape]]] = {"vgg9": _vgg9, "resnet18": _resnet18, "resnet50": _resnet50}
 
-MLPERF_TINY: tuple[str, ...] = ("deepautoencoder", "ds_cnn", "resnet8", "mobilenet_v1")
+MLPERF_TINY: tuple[str, ...] = tuple(workloads.MLPERF_TINY)
 """The four networks of the MLPerf Tiny benchmark."""
 
 
 def network_names() -> tuple[str, ...]:
     """Names that `reference_network` knows."""
-    return tuple(_NETWORKS)
+    return (*MLPERF_TINY, *_NETWORKS)
 
 
 def reference_network(name: str) -> tuple[LayerShape, ...]:
@@ -123,6 +84,8 @@ def reference_network(name: str) -> tuple[LayerShape, ...]:
     Raises:
         PackingError: the name is unknown.
     """
+    if name in workloads.MLPERF_TINY:
+        return tuple(layer_shape(layer) for layer in workloads.MLPERF_TINY[name]())
     if name not in _NETWORKS:
-        raise PackingError(f"network {name}: unknown, known are {', '.join(_NETWORKS)}")
+        raise PackingError(f"network {name}: unknown, known are {', '.join(network_names())}")
     return tuple(_NETWORKS[name]())

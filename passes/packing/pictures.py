@@ -29,10 +29,11 @@ _GOLDEN_ANGLE = 137.508
 def packing_summary(result: PackingResult) -> str:
     """One line: planes, passes and use beside their bounds."""
     bounds = result.bounds
+    known = f"volume {bounds.volume}, dual feasible {bounds.dual_feasible}, conflict {bounds.conflict}"
     return (
         f"{result.style.value} geometry on {result.geometry.label}: {result.planes} planes "
-        f"(lower bound {bounds.planes}; volume {bounds.volume}, dual feasible {bounds.dual_feasible}, conflict {bounds.conflict}), "
-        f"{result.total_passes} passes, {result.utilisation:.1%} of the cells used"
+        f"(lower bound {bounds.planes}; {known}), {result.total_passes} passes, "
+        f"{result.utilisation:.1%} of the cells used"
     )
 
 
