@@ -1,0 +1,1 @@
+"""The built-in hardware descriptions: one YAML file each, named like the target."""
