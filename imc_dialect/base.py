@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from xdsl.dialects.builtin import DenseArrayBase, Float32Type, IntegerAttr, IntegerType, TensorType, i64
+from typing_extensions import TypeVar
+from xdsl.dialects.builtin import DenseArrayBase, Float32Type, IntegerAttr, IntegerType, Signedness, TensorType, i64
 from xdsl.ir import Attribute, SSAValue
-from xdsl.irdl import AnyOf, BaseAttr, IRDLOperation, ParsePropInAttrDict, traits_def
+from xdsl.irdl import AnyOf, AttrConstraint, BaseAttr, IRDLOperation, ParsePropInAttrDict, traits_def
+from xdsl.irdl.constraints import IntConstraint, VerificationContext
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
-from imcflow.dialect.types import ElementType, element_type_of, shape_of
+from imcflow.dialect.types import MAX_INTEGER_BITS, ElementType, element_type_of, shape_of, shape_text
 
-ELEMENT_TENSOR = TensorType.constr(AnyOf((BaseAttr(IntegerType), BaseAttr(Float32Type))))
-INTEGER_TENSOR = TensorType.constr(BaseAttr(IntegerType))
+
+@dataclass(frozen=True)
+class RangedInteger(AttrConstraint[IntegerType]):
+    """Integer types that carry their range: `siN` and `uiN` of at most 62 bits."""
+
+    def verify(self, attr: Attribute, constraint_context: VerificationContext) -> None:
+        """Raise `VerifyException` for every other type, signless integers among them."""
+        if (
+            not isa(attr, IntegerType)
+            or attr.signedness.data is Signedness.SIGNLESS
+            or not 1 <= attr.width.data <= MAX_INTEGER_BITS
+        ):
+            raise VerifyException(f"{attr} is not siN or uiN with N in 1 ... {MAX_INTEGER_BITS}")
+
+    def get_bases(self) -> set[type[Attribute]]:
+        """Tell unions which attribute class this is about."""
+        return {IntegerType}
+
+    def mapping_type_vars(self, type_var_mapping: Mapping[TypeVar, AttrConstraint | IntConstraint]) -> RangedInteger:
+        """There are no type variables to replace."""
+        return self
+
+
+ELEMENT_TENSOR = TensorType.constr(AnyOf((RangedInteger(), BaseAttr(Float32Type))))
+INTEGER_TENSOR = TensorType.constr(RangedInteger())
 FLOAT_TENSOR = TensorType.constr(BaseAttr(Float32Type))
 INTEGERS = DenseArrayBase.constr(i64)
 
@@ -29,12 +56,19 @@ class ImcOp(IRDLOperation):
     def expect_shape(self, value: SSAValue, expected: Sequence[int], what: str) -> None:
         """Raise `VerifyException` unless `value` has the shape `expected`."""
         if tuple(shape_of(value)) != tuple(expected):
-            raise VerifyException(f"{what} has shape {list(shape_of(value))}, expected {list(expected)}")
+            raise VerifyException(f"{what} has shape {shape_text(shape_of(value))}, expected {shape_text(expected)}")
 
     def expect_rank(self, value: SSAValue, rank: int, what: str) -> None:
         """Raise `VerifyException` unless `value` has `rank` axes."""
         if len(shape_of(value)) != rank:
             raise VerifyException(f"{what} has {len(shape_of(value))} axes, expected {rank}")
+
+    def expect_channels(self, value: SSAValue, what: str) -> int:
+        """Return the size of axis 1; raise `VerifyException` unless `value` has one."""
+        shape = shape_of(value)
+        if len(shape) < 2:
+            raise VerifyException(f"{what} has {len(shape)} axes, expected at least 2")
+        return shape[1]
 
     def expect_same_kind(self, *values: SSAValue) -> None:
         """Raise `VerifyException` if floating-point and integer tensors are mixed."""

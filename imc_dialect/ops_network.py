@@ -200,6 +200,8 @@ class MatMulOp(ImcOp):
 
     def verify_(self) -> None:
         """The inner dimensions agree; floating point and integers are not mixed."""
+        self.expect_channels(self.lhs, "lhs")
+        self.expect_channels(self.rhs, "rhs")
         if shape_of(self.lhs)[-1] != shape_of(self.rhs)[-2]:
             raise VerifyException(f"inner dimensions {shape_of(self.lhs)[-1]} and {shape_of(self.rhs)[-2]} differ")
         self.expect_same_kind(self.lhs, self.rhs, self.result)
@@ -329,7 +331,7 @@ class BatchNormOp(ImcOp):
 
     def verify_(self) -> None:
         """The parameters have one value per channel."""
-        channels = shape_of(self.input)[1]
+        channels = self.expect_channels(self.input, "input")
         for value, what in zip(self.operands[1:], ("scale", "shift", "mean", "variance"), strict=True):
             self.expect_shape(value, (channels,), what)
         self.expect_shape(self.result, shape_of(self.input), "result")

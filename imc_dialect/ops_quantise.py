@@ -140,9 +140,9 @@ class ThresholdOp(ImcOp):
     """Step function per channel (axis 1): `low + #{k : x >= thresholds[c, k]}`.
 
     Thresholds are `[C, L]` or `[1, L]`, ascending along L. Channels marked in `descending` (`[C]`, `ui1`) count the
-    other way: `low + L - #{k : x >= thresholds[c, k]}`; that is what a negative batch-norm scale does. The
-    exact meaning of batch normalisation, scaling, rounding and clipping at the quantised level. A threshold below the input's range
-    always counts, one above it never does.
+    other way: `low + L - #{k : x >= thresholds[c, k]}`; that is what a negative batch-norm scale does. The exact
+    meaning of batch normalisation, scaling, rounding and clipping at the quantised level. A threshold below the input's
+    range always counts, one above it never does.
     """
 
     name = "imc.threshold"
@@ -177,7 +177,7 @@ class ThresholdOp(ImcOp):
         """One row of thresholds per channel, the levels fit the result type, kinds are not mixed."""
         self.expect_rank(self.thresholds, 2, "thresholds")
         rows, levels = shape_of(self.thresholds)
-        channels = shape_of(self.input)[1]
+        channels = self.expect_channels(self.input, "input")
         if rows not in (1, channels):
             raise VerifyException(f"thresholds have {rows} rows for {channels} channels")
         if self.descending is not None:

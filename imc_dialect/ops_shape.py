@@ -11,7 +11,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, var
 from xdsl.utils.exceptions import VerifyException
 
 from imcflow.dialect.base import ELEMENT_TENSOR, FLOAT_TENSOR, INTEGER_TENSOR, INTEGERS, ImcOp, integer, integers
-from imcflow.dialect.types import element_type_of, integer_type, shape_of
+from imcflow.dialect.types import element_type_of, integer_type, shape_of, shape_text
 
 
 @irdl_op_definition
@@ -34,7 +34,7 @@ class ReshapeOp(ImcOp):
         """The batch and the number of elements per image stay."""
         before, after = shape_of(self.input), shape_of(self.result)
         if before[0] != after[0] or prod(before[1:]) != prod(after[1:]):
-            raise VerifyException(f"cannot reshape {list(before)} to {list(after)}")
+            raise VerifyException(f"cannot reshape {shape_text(before)} to {shape_text(after)}")
         if element_type_of(self.input) != element_type_of(self.result):
             raise VerifyException("a reshape keeps the element type")
 
@@ -102,7 +102,7 @@ class ConcatOp(ImcOp):
         expected = [*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]]
         for shape in shapes:
             if shape[:axis] + shape[axis + 1 :] != expected[:axis] + expected[axis + 1 :]:
-                raise VerifyException(f"shapes {shapes} differ in more than axis {axis}")
+                raise VerifyException(f"shapes {', '.join(map(shape_text, shapes))} differ in more than axis {axis}")
         self.expect_shape(self.result, expected, "result")
 
 
@@ -179,7 +179,9 @@ class SliceOp(ImcOp):
         stop, step = self.stop.value.data, self.step.value.data
         shape = list(shape_of(self.input))
         if not 1 <= axis < len(shape) or step < 1 or not 0 <= start < stop <= shape[axis]:
-            raise VerifyException(f"slice {start}:{stop}:{step} of axis {axis} is outside the shape {shape}")
+            raise VerifyException(
+                f"slice {start}:{stop}:{step} of axis {axis} is outside the shape {shape_text(shape)}"
+            )
         shape[axis] = len(range(start, stop, step))
         self.expect_shape(self.result, shape, "result")
 
@@ -277,6 +279,6 @@ class TopKOp(ImcOp):
         axis, count = self.axis.value.data, self.count.value.data
         shape = list(shape_of(self.input))
         if not 1 <= axis < len(shape) or not 1 <= count <= shape[axis]:
-            raise VerifyException(f"the {count} largest of axis {axis} do not exist in the shape {shape}")
+            raise VerifyException(f"the {count} largest of axis {axis} do not exist in the shape {shape_text(shape)}")
         shape[axis] = count
         self.expect_shape(self.result, shape, "result")

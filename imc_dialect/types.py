@@ -84,8 +84,13 @@ def tensor_type(value: SSAValue | Attribute) -> TensorType[ElementType]:
 
 
 def shape_of(value: SSAValue | Attribute) -> tuple[int, ...]:
-    """Return the shape of a tensor value; the dynamic batch axis is -1."""
+    """Return the shape of a tensor value; the dynamic batch axis is `DYNAMIC_INDEX`."""
     return tensor_type(value).get_shape()
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Return a shape as types spell it: `?x3x32x32`."""
+    return "x".join("?" if size == DYNAMIC_INDEX else str(size) for size in shape) or "scalar"
 
 
 def element_type_of(value: SSAValue | Attribute) -> ElementType:
@@ -121,7 +126,7 @@ def with_element(value: SSAValue | Attribute, element: ElementType) -> TensorTyp
 
 
 def broadcast_shapes(left: Sequence[int], right: Sequence[int]) -> tuple[int, ...]:
-    """Return the numpy broadcast of two shapes, where -1 (dynamic) meets only -1 or 1.
+    """Return the numpy broadcast of two shapes, where the dynamic batch meets only itself or 1.
 
     Raises:
         VerifyException: if the shapes do not broadcast.
@@ -132,6 +137,6 @@ def broadcast_shapes(left: Sequence[int], right: Sequence[int]) -> tuple[int, ..
     result: list[int] = []
     for a, b in zip(padded_left, padded_right, strict=True):
         if a != b and 1 not in (a, b):
-            raise VerifyException(f"shapes {list(left)} and {list(right)} do not broadcast")
+            raise VerifyException(f"shapes {shape_text(left)} and {shape_text(right)} do not broadcast")
         result.append(b if a == 1 else a)
     return tuple(result)
