@@ -29,21 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    import click
+    import typer
 
     from imcflow.errors import ImcflowError
     from imcflow.tools.commands import app
 
     try:
-        result: object = app(arguments, prog_name=TOOL, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        # A bare `imcflow` shows what there is; the text is the help page, already formatted.
-        sys.stderr.write(error.format_message() + "\n")
-        return 1
-    except click.ClickException as error:
+        # A bare `imcflow` shows what there is.
+        result: object = app(arguments or ["--help"], prog_name=TOOL, standalone_mode=False)
+    except typer.TyperException as error:
         raise ImcflowError(f"{error.format_message()} (see {TOOL} --help)") from error
-    except click.exceptions.Abort:
-        return 130
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
     return result if isinstance(result, int) else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ def ignore_progress(done: int, total: int, what: str) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[OnProgress]:
+def progress(title: str) -> Generator[OnProgress]:
     """Show a progress bar on stderr while the block runs; nothing when stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield ignore_progress

@@ -8,7 +8,6 @@ from imcflow.tools.commands import check, compile, cost, demo, inspect, run, tar
 
 app = typer.Typer(
     name="imcflow",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List, show and check hardware descriptions.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, show and check hardware descriptions.", rich_markup_mode=None)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
