@@ -67,7 +67,7 @@ def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
     additions need equal scales.
     """
     if weights.dtype.kind != "f":
-        return ScaledWeights(weights.astype(np.int64), np.ones(weights.shape[0]))
+        return ScaledWeights(weights.astype(np.int64), np.ones(len(weights)))
     if not np.all(np.isfinite(weights)):
         return "a weight is infinite or undefined"
     limit = (1 << (max_bits - 1)) - 1

@@ -26,6 +26,7 @@ DIALECTS: dict[str, str] = {
 PASSES: dict[str, str] = {
     "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",
     "imc-fold-thresholds": "imcflow.passes.imc_fold_thresholds:ImcFoldThresholds",
+    "imc-narrow-ranges": "imcflow.passes.imc_narrow_ranges:ImcNarrowRanges",
     "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
     "imc-infer-widths": "imcflow.passes.imc_infer_widths:ImcInferWidths",
@@ -37,7 +38,9 @@ PASSES: dict[str, str] = {
 TARGETS: dict[str, str] = {}
 """Output format of `imc-opt -t` -> "module:class"."""
 
-FRONTENDS: dict[str, str] = {}
+FRONTENDS: dict[str, str] = {
+    "onnx": "imcflow.lowering.onnx.importer:import_bytes",
+}
 """File name extension that `imc-opt` reads -> "module:function", called with the bytes and the name of the file."""
 
 
