@@ -14,13 +14,20 @@ from numpy.typing import NDArray
 
 from imcflow.errors import ProgramError
 from imcflow.runtime.isa import MAX_WORD_BITS, OPERANDS, Flag, Opcode
-from imcflow.runtime.kernels.layout import MAX_STEP32_BITS, Handler
+from imcflow.runtime.kernels.layout import (
+    MAX_STEP32_BITS,
+    RESERVED_CELLS,
+    SUBTRACT_FLAG,
+    ZERO_CELL,
+    Handler,
+)
 from imcflow.runtime.program import ApKernel
 
 if TYPE_CHECKING:
     from imcflow.runtime.program import InstructionTable
 
 MAX_PREPARED_ROWS = 1 << 28
+MAX_CELLS = (1 << 31) - 1  # cell numbers also stand in the signed immediates
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,12 +78,13 @@ _HANDLERS: dict[Opcode, Handler] = {
 _CELL_FIELDS = ("a", "b", "r", "c")
 
 
-def prepare_kernel(kernel: ApKernel, domains: int) -> PreparedKernel:
+def prepare_kernel(kernel: ApKernel, domains: int, *, fused: bool) -> PreparedKernel:
     """Check a stream and renumber its cells.
 
     Args:
         kernel: the stream.
         domains: cells per track.
+        fused: prepare for word fidelity, whose arithmetic has rows of its own.
 
     Raises:
         ProgramError: an index, width or port of an instruction is outside its range.
@@ -86,6 +94,8 @@ def prepare_kernel(kernel: ApKernel, domains: int) -> PreparedKernel:
     widths = _operand_widths(table)
     rows = table.copy()
     cell_count = _renumber(table, rows, widths)
+    if cell_count > MAX_CELLS:
+        raise ProgramError(f"kernel '{kernel.name}' uses {cell_count} cells, at most {MAX_CELLS}")
     byte_planes = [1] * len(kernel.inputs)
     loads = table[table["opcode"] == Opcode.LOAD]
     for port in range(len(kernel.inputs)):
@@ -96,6 +106,8 @@ def prepare_kernel(kernel: ApKernel, domains: int) -> PreparedKernel:
     levels = kernel.step_thresholds.shape[1] if kernel.step_thresholds.ndim == 2 else 0
     step_base = step_base + np.where(kernel.step_descending, levels, 0)
     narrow = _choose_handlers(table, rows, step_base, levels)
+    if fused:
+        _fuse_arithmetic(rows)
     thresholds = kernel.step_thresholds.astype(np.int64)
     if narrow:  # words of at most MAX_STEP32_BITS never reach these bounds, so clipping changes no comparison
         thresholds = np.clip(thresholds, -(2**31 - 1), 2**31 - 1)
@@ -180,7 +192,7 @@ def _renumber(table: InstructionTable, rows: InstructionTable, widths: dict[str,
     ]
     first, width = np.concatenate(words, axis=1)
     if not len(first):
-        return 0
+        return RESERVED_CELLS
     # 64-bit keys: cell addresses have 32 bits, widths 6.
     keys = np.unique(first << 6 | width)
     first, stop = keys >> 6, (keys >> 6) + (keys & 63)
@@ -189,35 +201,24 @@ def _renumber(table: InstructionTable, rows: InstructionTable, widths: dict[str,
     opens[1:] = first[1:] > reach[:-1]
     starts = first[opens]
     ends = reach[np.append(np.flatnonzero(opens)[1:] - 1, len(first) - 1)]
-    dense = np.cumsum(ends - starts) - (ends - starts)
+    dense = RESERVED_CELLS + np.cumsum(ends - starts) - (ends - starts)
     for name in _CELL_FIELDS:
         used = np.flatnonzero(widths[name] > 0)
         cells = table[name][used].astype(np.int64)
         interval = np.searchsorted(starts, cells, side="right") - 1
         rows[name][used] = (dense[interval] + cells - starts[interval]).astype(np.uint32)
-    return int((ends - starts).sum())
+    return RESERVED_CELLS + int((ends - starts).sum())
 
 
 def _choose_handlers(
     table: InstructionTable, rows: InstructionTable, step_base: NDArray[np.int64], levels: int
 ) -> bool:
-    """Replace opcodes by handlers, order the operands of ADD and SUB by length; return whether steps fit 32 bits."""
+    """Replace opcodes by handlers; return whether all steps fit 32 bits."""
     opcodes = table["opcode"]
     handlers = np.zeros(256, np.uint8)
     for opcode, handler in _HANDLERS.items():
         handlers[opcode] = handler
     rows["opcode"] = handlers[opcodes]
-    longer = np.minimum(table["b_bits"], table["r_bits"]) > np.minimum(table["a_bits"], table["r_bits"])
-    rows["opcode"][longer & (opcodes == Opcode.SUB)] = Handler.SUB_LONG_B
-    swap = np.flatnonzero(longer & (opcodes == Opcode.ADD))
-    for first, second in (("a", "b"), ("a_bits", "b_bits")):
-        rows[first][swap], rows[second][swap] = rows[second][swap].copy(), rows[first][swap].copy()
-    flags = table["flags"][swap]
-    a_signed, b_signed = flags & Flag.A_SIGNED, flags & Flag.B_SIGNED
-    kept = flags & ~np.uint8(Flag.A_SIGNED | Flag.B_SIGNED)
-    rows["flags"][swap] = (
-        kept | np.where(a_signed, np.uint8(Flag.B_SIGNED), 0) | np.where(b_signed, np.uint8(Flag.A_SIGNED), 0)
-    )
     rows["opcode"][(opcodes == Opcode.STORE) & (table["a_bits"] > 32)] = Handler.STORE_64
     steps = opcodes == Opcode.STORE_STEP
     narrow = bool((table["a_bits"][steps] <= MAX_STEP32_BITS).all())
@@ -225,3 +226,49 @@ def _choose_handlers(
     if not narrow:
         rows["opcode"][steps] = Handler.STORE_STEP_64
     return narrow
+
+
+def _fuse_arithmetic(rows: InstructionTable) -> None:
+    """Rewrite ADD, SUB, NEG, ADD_INTO and SUB_FROM as FUSED rows: R := A +- B with the longer word as A."""
+    handlers = rows["opcode"].copy()
+    in_place = (handlers == Handler.ADD_INTO) | (handlers == Handler.SUB_FROM)
+    negation = handlers == Handler.NEG
+    subtraction = (handlers == Handler.SUB) | (handlers == Handler.SUB_FROM) | negation
+    chosen = np.flatnonzero(subtraction | (handlers == Handler.ADD) | (handlers == Handler.ADD_INTO))
+    part = rows[chosen]
+    a = _Words(part["a"], part["a_bits"], (part["flags"] & Flag.A_SIGNED) > 0)
+    b = _Words(part["b"], part["b_bits"], (part["flags"] & Flag.B_SIGNED) > 0)
+    r = _Words(part["r"], part["r_bits"], np.zeros(len(part), np.bool_))
+    zero = np.zeros(len(part), np.uint32)
+    nothing = _Words(zero + np.uint32(ZERO_CELL), zero.astype(np.uint8), zero > 0)
+    # x +- y: R +- A in place, 0 - A for a negation, else A +- B.
+    left = r.where(in_place[chosen], nothing.where(negation[chosen], a))
+    right = a.where((in_place | negation)[chosen], b)
+    swapped = right.bits > left.bits
+    long, short = right.where(swapped, left), left.where(swapped, right)
+    part["a"], part["a_bits"], part["imm"] = long.cells, long.bits, long.beyond()
+    part["b"], part["b_bits"], part["imm2"] = short.cells, short.bits, short.beyond()
+    part["flags"] = np.where(subtraction[chosen], SUBTRACT_FLAG, 0)
+    part["opcode"] = np.where(swapped & subtraction[chosen], Handler.FUSED_SWAPPED, Handler.FUSED)
+    rows[chosen] = part
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """One operand of many rows."""
+
+    cells: NDArray[np.uint32]
+    bits: NDArray[np.uint8]
+    signed: NDArray[np.bool_]
+
+    def where(self, chosen: NDArray[np.bool_], other: _Words) -> _Words:
+        """Return these words where chosen, else the other ones."""
+        return _Words(
+            np.where(chosen, self.cells, other.cells),
+            np.where(chosen, self.bits, other.bits),
+            np.where(chosen, self.signed, other.signed),
+        )
+
+    def beyond(self) -> NDArray[np.int64]:
+        """Return the cells that stand for the bits beyond the words: the sign, or zero."""
+        return np.where(self.signed, self.cells.astype(np.int64) + self.bits - 1, ZERO_CELL)

@@ -30,7 +30,7 @@ OnProgress = Callable[[int, int, str], None]
 
 Arrays = dict[str, NDArray[Any]]
 
-_prepared: WeakKeyDictionary[Program, tuple[PreparedKernel | None, ...]] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[Program, dict[bool, tuple[PreparedKernel | None, ...]]] = WeakKeyDictionary()
 
 
 def run_program(
@@ -89,12 +89,14 @@ class ProgramRun:
         self._program = program
         self._threads = default_threads() if threads is None else max(1, threads)
         self._settings = ArraySettings(fidelity, program.target.or_latch, block_words)
-        if program not in _prepared:
-            _prepared[program] = tuple(
-                prepare_kernel(step, program.target.domains) if isinstance(step, ApKernel) else None
+        fused = fidelity == "word"
+        ready = _prepared.setdefault(program, {})
+        if fused not in ready:
+            ready[fused] = tuple(
+                prepare_kernel(step, program.target.domains, fused=fused) if isinstance(step, ApKernel) else None
                 for step in program.steps
             )
-        self._prepared = _prepared[program]
+        self._prepared = ready[fused]
         self._bound: dict[tuple[int, int], ArrayStep] = {}
         self.counters = np.zeros(Counter.SIZE, np.int64)
 

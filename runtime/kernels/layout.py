@@ -20,24 +20,32 @@ MAX_STEP32_BITS = 30  # words up to this width go through 32-bit lanes without w
 class Handler(IntEnum):
     """What a prepared row does; the values index the interpreter's jump table."""
 
-    ADD = 0  # A has at least as many bits as B
-    SUB = 1  # likewise
-    SUB_LONG_B = 2  # B has more bits than A
-    NEG = 3
-    ADD_INTO = 4
-    SUB_FROM = 5
-    COPY = 6
-    MOVE = 7
-    SET = 8
-    CLEAR = 9  # one word
-    MAX_INTO = 10
-    RELU = 11
-    STEP = 12
-    LOAD = 13
-    STORE_32 = 14
-    STORE_64 = 15
-    STORE_STEP_32 = 16
-    STORE_STEP_64 = 17
+    FUSED = 0  # word fidelity: R := A +- B, A has at least as many bits as B
+    FUSED_SWAPPED = 1  # word fidelity: R := B - A, likewise
+    ADD = 2  # micro fidelity from here ...
+    SUB = 3
+    NEG = 4
+    ADD_INTO = 5
+    SUB_FROM = 6  # ... to here
+    COPY = 7
+    MOVE = 8
+    SET = 9
+    CLEAR = 10  # one word
+    MAX_INTO = 11
+    RELU = 12
+    STEP = 13
+    LOAD = 14
+    STORE_32 = 15
+    STORE_64 = 16
+    STORE_STEP_32 = 17
+    STORE_STEP_64 = 18
+
+
+ZERO_CELL = 0
+"""Dense cell that always holds 0: stands for the missing bits of an unsigned word."""
+RESERVED_CELLS = 1
+SUBTRACT_FLAG = 128
+"""Flag of FUSED rows: subtract. In these rows `imm` and `imm2` are the cells that stand for the bits beyond A and B."""
 
 
 class Context(IntEnum):

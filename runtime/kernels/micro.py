@@ -49,7 +49,6 @@ class MicroWriter:
         return {
             Handler.ADD: self._arithmetic(Opcode.ADD),
             Handler.SUB: self._arithmetic(Opcode.SUB),
-            Handler.SUB_LONG_B: self._arithmetic(Opcode.SUB),
             Handler.NEG: self._arithmetic(Opcode.NEG),
             Handler.ADD_INTO: self._arithmetic(Opcode.ADD_INTO),
             Handler.SUB_FROM: self._arithmetic(Opcode.SUB_FROM),

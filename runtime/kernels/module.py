@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from imcflow.runtime.kernels.layout import WORD_COUNTS
+from imcflow.runtime.native_code import NativeCode
 
 Fidelity = Literal["word", "micro", "count"]
 """`count` is `micro` with exact counts of passes and matching rows."""
@@ -30,7 +31,7 @@ class KernelKey:
 
 _lock = threading.Lock()
 _functions: dict[KernelKey, KernelFunction] = {}
-_engines: list[object] = []  # an engine owns the code of its module: kept for the life of the process
+_modules: list[NativeCode] = []  # they own the machine code: kept for the life of the process
 
 
 def kernel(key: KernelKey) -> KernelFunction:
@@ -59,29 +60,7 @@ def kernel_ir(key: KernelKey) -> str:
 
 
 def _compile(key: KernelKey) -> KernelFunction:
-    import llvmlite.binding as llvm  # pyright: ignore[reportMissingTypeStubs]
-
-    _initialise()
-    target = llvm.Target.from_default_triple()
-    machine = target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
-    )
-    module = llvm.parse_assembly(kernel_ir(key))
-    module.verify()
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-    builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    address = cast("int", engine.get_function_address("interpret"))
-    _engines.append(engine)
+    code = NativeCode(kernel_ir(key))
+    _modules.append(code)
     signature = CFUNCTYPE(None, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
-    return cast("KernelFunction", signature(address))
-
-
-def _initialise() -> None:
-    if _engines:
-        return
-    import llvmlite.binding as llvm  # pyright: ignore[reportMissingTypeStubs]
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    return cast("KernelFunction", signature(code.address("interpret")))

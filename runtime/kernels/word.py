@@ -6,103 +6,45 @@ cell, not only on the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from imcflow.runtime.isa import Flag
 from imcflow.runtime.kernels.emitter import I64, Value, const
 from imcflow.runtime.kernels.interpreter import Emit, Interpreter
-from imcflow.runtime.kernels.layout import Handler
-
-BitLogic = Callable[[Interpreter, Value, Value, Value], tuple[Value, Value]]
-"""(machine, x, y, carry) -> (result bit, next carry)"""
+from imcflow.runtime.kernels.layout import SUBTRACT_FLAG, Handler
 
 
-def _full_add(m: Interpreter, x: Value, y: Value, carry: Value) -> tuple[Value, Value]:
-    differ = m.f.xor(x, y)
-    return m.f.xor(differ, carry), m.f.mux(differ, carry, x)
+def _fused(*, swapped: bool) -> Emit:
+    """R := A + B or A - B in three spans: both words have cells, A alone has, neither has.
 
-
-def _full_sub(m: Interpreter, x: Value, y: Value, borrow: Value) -> tuple[Value, Value]:
-    differ = m.f.xor(x, y)
-    return m.f.xor(differ, borrow), m.f.mux(differ, y, borrow)
-
-
-@dataclass(frozen=True, slots=True)
-class _Operand:
-    """A source word: where bit 0 is, how many bytes its planes take, and the plane that stands for higher bits."""
-
-    start: Value
-    size: Value
-    beyond: Value
-
-
-def _operand(m: Interpreter, name: str, signed: Flag | None) -> _Operand:
-    start, bits = m.cell(m.field(name)), m.field(f"{name}_bits")
-    size = m.f.mul(bits, m.plane_bytes)
-    if signed is None:
-        return _Operand(start, size, m.zeros())
-    top = m.f.load(m.plane, m.f.offset(start, m.f.sub(size, m.plane_bytes)), align=m.plane_bytes)
-    return _Operand(start, size, m.f.select(m.flag(signed), top, m.zeros()))
-
-
-def _ripple(
-    m: Interpreter,
-    logic: BitLogic,
-    span: tuple[Value, Value],
-    operands: tuple[Value | _Operand, Value | _Operand],
-    carry: Value,
-) -> Value:
-    """Run `logic` over a span (byte offsets of planes) of R; an operand is a word or a plane for every bit."""
-    r = m.cell(m.field("r"))
-
-    def plane(operand: Value | _Operand, at: Value) -> Value:
-        if isinstance(operand, Value):
-            return operand
-        return m.f.load(m.plane, m.f.offset(operand.start, at), align=m.plane_bytes)
-
-    def body(at: Value, carried: list[Value]) -> list[Value]:
-        result, following = logic(m, plane(operands[0], at), plane(operands[1], at), carried[0])
-        m.f.store(result, m.f.offset(r, at), align=m.plane_bytes)
-        return [following]
-
-    return m.f.loop(*span, [carry], body, step=m.plane_bytes)[0]
-
-
-def _two_operands(logic: BitLogic, *, long_b: bool) -> Emit:
-    """R := A op B in three spans: both words have cells, the longer one has, neither has."""
+    With s all ones for a subtraction, A - B = ~(~A + B): one formula for both, so that the interpreter does not jump
+    by the kind of operation. Swapped, it is B - A; then A is the operand that is not complemented.
+    """
 
     def emit(m: Interpreter) -> None:
-        a, b = _operand(m, "a", Flag.A_SIGNED), _operand(m, "b", Flag.B_SIGNED)
-        end = m.f.mul(m.field("r_bits"), m.plane_bytes)
-        short, long = (a, b) if long_b else (b, a)
-        first, second = m.f.smin(short.size, end), m.f.smin(long.size, end)
-        carry = _ripple(m, logic, (const(I64, 0), first), (a, b), m.zeros())
-        middle = (a.beyond, b) if long_b else (a, b.beyond)
-        carry = _ripple(m, logic, (first, second), middle, carry)
-        m.store(_ripple(m, logic, (second, end), (a.beyond, b.beyond), carry), m.field("c"))
+        f = m.f
+        a, b, r = (m.cell(m.field(name)) for name in ("a", "b", "r"))
+        beyond_a, beyond_b = m.load(m.field("imm")), m.load(m.field("imm2"))
+        end = f.mul(m.field("r_bits"), m.plane_bytes)
+        first = f.smin(f.mul(m.field("b_bits"), m.plane_bytes), end)
+        second = f.smin(f.mul(m.field("a_bits"), m.plane_bytes), end)
+        subtract = f.and_(f.lshr(m.field("flags"), SUBTRACT_FLAG.bit_length() - 1), 1)
+        complement = m.splat(f.sub(const(I64, 0), subtract))
+
+        def span(start: Value, stop: Value, a_word: bool, b_word: bool, carry: Value) -> Value:
+            def body(at: Value, carried: list[Value]) -> list[Value]:
+                x = f.load(m.plane, f.offset(a, at), align=m.plane_bytes) if a_word else beyond_a
+                y = f.load(m.plane, f.offset(b, at), align=m.plane_bytes) if b_word else beyond_b
+                differ = f.xor(f.xor(x, complement), y)
+                result = f.xor(f.xor(differ, carried[0]), complement)
+                f.store(result, f.offset(r, at), align=m.plane_bytes)
+                return [f.mux(differ, carried[0], x if swapped else y)]
+
+            return f.loop(start, stop, [carry], body, step=m.plane_bytes)[0]
+
+        carry = span(const(I64, 0), first, True, True, m.zeros())
+        carry = span(first, second, True, False, carry)
+        m.store(span(second, end, False, False, carry), m.field("c"))
 
     return emit
-
-
-def _in_place(logic: BitLogic) -> Emit:
-    """R := R op A in two spans: A has cells, A has none."""
-
-    def emit(m: Interpreter) -> None:
-        r, a = _operand(m, "r", None), _operand(m, "a", Flag.A_SIGNED)
-        split = m.f.smin(a.size, r.size)
-        carry = _ripple(m, logic, (const(I64, 0), split), (r, a), m.zeros())
-        m.store(_ripple(m, logic, (split, r.size), (r, a.beyond), carry), m.field("c"))
-
-    return emit
-
-
-def _neg(m: Interpreter) -> None:
-    a = _operand(m, "a", Flag.A_SIGNED)
-    end = m.f.mul(m.field("r_bits"), m.plane_bytes)
-    split = m.f.smin(a.size, end)
-    borrow = _ripple(m, _full_sub, (const(I64, 0), split), (m.zeros(), a), m.zeros())
-    m.store(_ripple(m, _full_sub, (split, end), (m.zeros(), a.beyond), borrow), m.field("c"))
 
 
 def reach(m: Interpreter, bits: Value, flag: Flag, r_bits: Value) -> Value:
@@ -220,12 +162,8 @@ def _step(m: Interpreter) -> None:
 
 
 WORD_HANDLERS: dict[Handler, Emit] = {
-    Handler.ADD: _two_operands(_full_add, long_b=False),
-    Handler.SUB: _two_operands(_full_sub, long_b=False),
-    Handler.SUB_LONG_B: _two_operands(_full_sub, long_b=True),
-    Handler.NEG: _neg,
-    Handler.ADD_INTO: _in_place(_full_add),
-    Handler.SUB_FROM: _in_place(_full_sub),
+    Handler.FUSED: _fused(swapped=False),
+    Handler.FUSED_SWAPPED: _fused(swapped=True),
     Handler.COPY: copy,
     Handler.MOVE: copy,
     Handler.SET: _set,

@@ -25,7 +25,7 @@ def run_compiled(
     kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, *, or_latch: bool, words: int, threads: int = 1
 ) -> tuple[list[np.ndarray], np.ndarray]:
     settings = ArraySettings(fidelity, or_latch, words)
-    step = ArrayStep(prepare_kernel(kernel, DOMAINS), len(tensors[0]), settings, threads)
+    step = ArrayStep(prepare_kernel(kernel, DOMAINS, fused=fidelity == "word"), len(tensors[0]), settings, threads)
     narrow = [
         tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
         for tensor, window in zip(tensors, kernel.inputs, strict=True)
