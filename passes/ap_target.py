@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from xdsl.dialects.builtin import IntegerType
 
+    from imcflow.runtime.counters import CycleWeights
     from imcflow.runtime.program import TargetSummary
+    from imcflow.targets.ap import ApUnits
 
 ACCUMULATOR_SHARE = 0.75
 """Largest part of an array's tracks for accumulators; the rest holds window elements and shared sums."""
@@ -27,9 +29,17 @@ ACCUMULATOR_SHARE = 0.75
 
 @dataclass(frozen=True)
 class ApTarget:
-    """An associative-processor target as the compiler sees it: `summary` is what the program will carry."""
+    """An associative-processor target as the compiler sees it.
+
+    Attributes:
+        summary: what the program will carry.
+        units: where thresholds, pooling and additions of tensors run.
+        weights: cycles of array instructions, shifts and moved bits.
+    """
 
     summary: TargetSummary
+    units: ApUnits
+    weights: CycleWeights
 
     @property
     def geometry(self) -> ArrayGeometry:
@@ -48,9 +58,14 @@ def load_ap_target(name: str) -> ApTarget:
     Raises:
         TargetError: there is no such target, it is wrong, or it is no associative processor.
     """
+    from imcflow.errors import TargetError
     from imcflow.targets import load_target
+    from imcflow.targets.ap import ApTarget as Description
 
-    return ApTarget(load_target(name).summary())
+    description = load_target(name)
+    if not isinstance(description, Description):
+        raise TargetError(f"target {name} is of kind {description.kind}, an associative processor (ap) is needed")
+    return ApTarget(description.summary(), description.units, description.cycle_weights())
 
 
 def window_bounds(elements: Sequence[IntegerType], count: int, pad_value: int) -> Bounds:

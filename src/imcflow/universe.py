@@ -27,15 +27,20 @@ PASSES: dict[str, str] = {
     "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",
     "imc-fold-thresholds": "imcflow.passes.imc_fold_thresholds:ImcFoldThresholds",
     "imc-narrow-ranges": "imcflow.passes.imc_narrow_ranges:ImcNarrowRanges",
+    "imc-assign-units": "imcflow.passes.imc_assign_units:ImcAssignUnits",
     "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
     "imc-infer-widths": "imcflow.passes.imc_infer_widths:ImcInferWidths",
     "imc-allocate-tracks": "imcflow.passes.imc_allocate_tracks:ImcAllocateTracks",
+    "imc-verify-mapped": "imcflow.passes.imc_verify_mapped:ImcVerifyMapped",
     "imc-emit-program": "imcflow.passes.imc_emit_program:ImcEmitProgram",
+    "imc-verify-program": "imcflow.passes.imc_verify_program:ImcVerifyProgram",
 }
 """Pass name -> "module:class", in the order of the default pipeline."""
 
-TARGETS: dict[str, str] = {}
+TARGETS: dict[str, str] = {
+    "imcp": "imcflow.lowering.isa.imcp_target:ImcpTarget",
+}
 """Output format of `imc-opt -t` -> "module:class"."""
 
 FRONTENDS: dict[str, str] = {

@@ -1,0 +1,87 @@
+"""The pass `imc-assign-units`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.passes import ModulePass
+
+from imcflow.dialect.attributes import Unit
+from imcflow.dialect.constants import constant_array
+from imcflow.dialect.ops_elementwise import AddOp
+from imcflow.dialect.ops_network import ConstantOp, Conv2dOp, GemmOp, MaxPoolOp, SumPoolOp
+from imcflow.dialect.types import integer_element_of, is_float, shape_of, value_range
+from imcflow.passes.units import bind
+
+if TYPE_CHECKING:
+    from xdsl.ir import Operation
+
+    from imcflow.targets.ap import ApUnits
+
+LARGEST_MULTIPLIER = 1 << 20
+"""Weights beyond this are no weights of a quantised network: such a layer stays on the digital unit."""
+
+
+@dataclass(frozen=True)
+class ImcAssignUnits(ModulePass):
+    """Bind every op to a unit of the target.
+
+    On the associative processor run convolutions and matrix products with constant integer weights; maximum pooling,
+    sum pooling and the addition of two tensors run where the target says. Everything else, floating point above all,
+    runs on the digital unit. Step functions behind a layer are looked up by the digital unit while the layer's sums
+    are stored.
+
+    Precondition: quantised level.
+    Postcondition: every op of the function but constants and the return has the attribute `imc.unit`.
+
+    Before:
+        %y = imc.gemm %x, %w : (tensor<?x64xui4>, tensor<10x64xsi2>) -> tensor<?x10xsi11>
+    After:
+        %y = imc.gemm %x, %w {imc.unit = #imc<unit ap>} : (tensor<?x64xui4>, tensor<10x64xsi2>) -> tensor<?x10xsi11>
+
+    Effect on cost: decides what the arrays and what the digital unit pay.
+
+    Options:
+        target: preset name or YAML file.
+    """
+
+    name = "imc-assign-units"
+
+    target: str = "rtm-ap-256"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Set the attribute on every op."""
+        from imcflow.passes.ap_target import load_ap_target
+
+        units = load_ap_target(self.target).units
+        for candidate in op.walk():
+            if isinstance(candidate, ModuleOp | FuncOp | ReturnOp | ConstantOp):
+                continue
+            bind(candidate, unit_for(candidate, units))
+
+
+def unit_for(op: Operation, units: ApUnits) -> Unit:
+    """Return the unit that executes an op on a target with these preferences."""
+    if any(is_float(value) for value in (*op.operands, *op.results)):
+        return Unit.DIGITAL
+    if isinstance(op, Conv2dOp | GemmOp):
+        return Unit.AP if _has_small_constant_weights(op) else Unit.DIGITAL
+    if isinstance(op, MaxPoolOp):
+        return Unit(units.max_pool)
+    if isinstance(op, SumPoolOp):
+        return Unit(units.residual_add)
+    if isinstance(op, AddOp) and shape_of(op.lhs) == shape_of(op.rhs) and len(shape_of(op.lhs)) in (2, 4):
+        constant = constant_array(op.lhs) is not None or constant_array(op.rhs) is not None
+        return Unit.DIGITAL if constant else Unit(units.residual_add)
+    return Unit.DIGITAL
+
+
+def _has_small_constant_weights(op: Conv2dOp | GemmOp) -> bool:
+    if constant_array(op.weights) is None or (op.bias is not None and constant_array(op.bias) is None):
+        return False
+    least, greatest = value_range(integer_element_of(op.weights))
+    return max(-least, greatest) < LARGEST_MULTIPLIER

@@ -1,0 +1,62 @@
+"""The pass `imc-verify-mapped`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from imcflow.dialect.attributes import Unit
+from imcflow.dialect.locations import describe
+from imcflow.dialect.ops_ap import ApLinearOp
+from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, SumPoolOp
+from imcflow.errors import ImcflowError
+from imcflow.passes.units import runs_on
+
+
+@dataclass(frozen=True)
+class ImcVerifyMapped(ModulePass):
+    """Check the contract of the mapped level: every layer of the arrays is placed, and inside the arrays' capacity.
+
+    A placement is replayed on the contents of its cells: each step must find the values it needs, whole, in words
+    inside one track, the words of one step on different tracks, and never on the carry's; every output is stored once.
+
+    Precondition: after `imc-allocate-tracks`.
+    Postcondition: `imc-emit-program` succeeds. The module does not change.
+
+    Before:
+        %y = imc.ap_linear %x : ... {placements = [#imc.placement<"version 1 tracks 4 domains 8 carry 24", "store 0 a 0">], ...}
+    After:
+        error: imc-verify-mapped: node 'fc' (imc.ap_linear): step 0 (store) reads cell 0, which does not hold output 0
+
+    Effect on cost: none.
+
+    Options:
+        target: preset name or YAML file; tracks and domains of an array.
+    """
+
+    name = "imc-verify-mapped"
+
+    target: str = "rtm-ap-256"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Raise on the first broken rule."""
+        from imcflow.passes.allocation.replay import check_placement
+        from imcflow.passes.ap_target import load_ap_target
+
+        geometry = load_ap_target(self.target).geometry
+        for layer in op.walk():
+            if isinstance(layer, Conv2dOp | GemmOp | SumPoolOp | MaxPoolOp) and runs_on(layer, Unit.AP):
+                raise PassFailedException(f"{self.name}: {describe(layer)} is not unrolled; run imc-unroll")
+            if not isinstance(layer, ApLinearOp):
+                continue
+            if layer.placements is None:
+                raise PassFailedException(f"{self.name}: {describe(layer)} has no placements; run imc-allocate-tracks")
+            for part, placed in zip(layer.programs, layer.placements, strict=True):
+                try:
+                    check_placement(part.program(), placed.placement(), geometry)
+                except ImcflowError as error:
+                    raise PassFailedException(f"{self.name}: {describe(layer)}: {error.message}") from error
