@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from imcflow.targets.crossbar.conventions import Rounding
-from imcflow.targets.crossbar.layers import RELEVANT, WINDOW_DIMS, Dim, Operand
+from imcflow.targets.crossbar.layers import DIMS, RELEVANT, WINDOW_DIMS, Dim, Operand
 from imcflow.targets.crossbar.memory import Move
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def operand_flow(
     height = len(merged)
     # Position 0 is the multipliers, position a + 1 the level a of the chain.
     elements: list[int] = [1]
-    trips_so_far = dict.fromkeys(Dim, 1)
+    trips_so_far = dict.fromkeys(DIMS, 1)
     for spatial, loops in zip(unrolling.tiles, merged, strict=False):
         for dim, trips in loops:
             trips_so_far[dim] *= trips
-        tile = {dim: spatial[dim] * trips_so_far[dim] for dim in Dim}
+        tile = {dim: spatial[dim] * trips_so_far[dim] for dim in DIMS}
         elements.append(round(layer.tile_elements(operand, tile, clip=conventions.clip_padding)))
 
     iterations = [math.prod(trips for _, trips in loops) for loops in merged]
@@ -198,7 +198,7 @@ def _partial_sums(operand: Operand, merged: list[list[Loop]], unrolling: Operand
         spatial = unrolling.tiles[position]
         before = unrolling.tiles[position - 1]
         above = above or any(trips > 1 and is_irrelevant(operand, dim) for dim, trips in merged[position - 1])
-        above = above or any(spatial[dim] > before[dim] and is_irrelevant(operand, dim) for dim in Dim)
+        above = above or any(spatial[dim] > before[dim] and is_irrelevant(operand, dim) for dim in DIMS)
         flags[position - 1] = above
     return flags
 
@@ -241,4 +241,4 @@ def _transfer_width(
     other = chain[transfer.level - 1].port_for(operand, facing)
     if other is None:
         return own_width_bits
-    return min(own_width_bits, other.max_width_bits * unrolling.boosts[transfer.level])
+    return min(own_width_bits, other.max_width_bits * unrolling.ratios[transfer.level])

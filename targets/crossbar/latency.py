@@ -127,6 +127,14 @@ def _needed(transfer: Transfer, port: Port, width_scale: int) -> int:
     return math.ceil(transfer.amount * transfer.bits / (port.max_width_bits * width_scale))
 
 
+def needed_cycles(transfer: Transfer, chain: Hierarchy, operand: Operand) -> int:
+    """Cycles that one period of a stream between two levels occupies its port; 0 at the multipliers."""
+    if transfer.level == 0 and transfer.move is not Move.IN_FROM_ABOVE:
+        return 0
+    port = chain[transfer.level].port_for(operand, transfer.move)
+    return 0 if port is None else _needed(transfer, port, 1)
+
+
 def _streams(flows: MovingFlows) -> dict[tuple[str, str], list[tuple[Operand, Transfer, Port, MemoryLevel]]]:
     """Streams of every port, by level and port name."""
     streams: dict[tuple[str, str], list[tuple[Operand, Transfer, Port, MemoryLevel]]] = {}

@@ -9,7 +9,7 @@ than one where an addition joins branches), so that the lifetime of branch tenso
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,9 @@ class Operand(StrEnum):
     OUTPUT = "O"
 
 
+OPERANDS = tuple(Operand)
+
+
 class Dim(StrEnum):
     """The eight loop dimensions; C and K are counted per group."""
 
@@ -39,6 +42,9 @@ class Dim(StrEnum):
     FX = "FX"
     FY = "FY"
 
+
+DIMS = tuple(Dim)
+"""All dimensions, as a tuple: iterating an enum class is slow."""
 
 RELEVANT: dict[Operand, frozenset[Dim]] = {
     Operand.WEIGHT: frozenset({Dim.G, Dim.K, Dim.C, Dim.FX, Dim.FY}),
@@ -95,7 +101,7 @@ class Layer:
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for dim in Dim:
+        for dim in DIMS:
             if self.size(dim) < 1:
                 raise TargetError(f"layer {self.name}: {dim} is {self.size(dim)}, but a loop bound is at least 1")
         for key in ("stride_x", "stride_y", "dilation_x", "dilation_y", "weight_bits", "activation_bits"):
@@ -104,12 +110,12 @@ class Layer:
 
     def size(self, dim: Dim) -> int:
         """Loop bound of one dimension."""
-        return int(getattr(self, dim.value))
+        return getattr(self, dim)
 
     @property
     def sizes(self) -> dict[Dim, int]:
         """All loop bounds."""
-        return {dim: self.size(dim) for dim in Dim}
+        return {dim: self.size(dim) for dim in DIMS}
 
     @property
     def macs(self) -> int:
@@ -120,6 +126,22 @@ class Layer:
     def weight_count(self) -> int:
         """Stored weights."""
         return self.G * self.K * self.C * self.FX * self.FY
+
+    def transposed(self) -> Layer:
+        """The same layer with its x and y axes swapped: equal work, but not equal for a search that favours an axis."""
+        return replace(
+            self,
+            OX=self.OY,
+            OY=self.OX,
+            FX=self.FY,
+            FY=self.FX,
+            stride_x=self.stride_y,
+            stride_y=self.stride_x,
+            dilation_x=self.dilation_y,
+            dilation_y=self.dilation_x,
+            input_x=self.input_y,
+            input_y=self.input_x,
+        )
 
     @property
     def search_key(self) -> tuple[object, ...]:
@@ -148,11 +170,13 @@ class Layer:
 
     def tile_elements(self, operand: Operand, tile: Mapping[Dim, float], *, clip: bool) -> float:
         """Elements of an operand that a tile of loop iterations touches; fractional for uneven tiles."""
-        elements = math.prod(tile[dim] for dim in RELEVANT[operand])
-        if operand is Operand.INPUT:
-            elements *= self.input_positions(tile[Dim.OX], tile[Dim.FX], horizontal=True, clip=clip)
-            elements *= self.input_positions(tile[Dim.OY], tile[Dim.FY], horizontal=False, clip=clip)
-        return elements
+        if operand is Operand.WEIGHT:
+            return tile[Dim.G] * tile[Dim.K] * tile[Dim.C] * tile[Dim.FX] * tile[Dim.FY]
+        if operand is Operand.OUTPUT:
+            return tile[Dim.B] * tile[Dim.G] * tile[Dim.K] * tile[Dim.OX] * tile[Dim.OY]
+        positions = self.input_positions(tile[Dim.OX], tile[Dim.FX], horizontal=True, clip=clip)
+        positions *= self.input_positions(tile[Dim.OY], tile[Dim.FY], horizontal=False, clip=clip)
+        return tile[Dim.B] * tile[Dim.G] * tile[Dim.C] * positions
 
     def operand_bits(self, operand: Operand, *, clip: bool = True) -> int:
         """Size of a whole operand in bits, outputs at partial-sum width."""

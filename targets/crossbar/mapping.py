@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imcflow.errors import TargetError
-from imcflow.targets.crossbar.layers import Dim, Operand
-from imcflow.targets.crossbar.memory import Axis
+from imcflow.targets.crossbar.conventions import Rounding
+from imcflow.targets.crossbar.layers import DIMS, Dim, Operand
+from imcflow.targets.crossbar.memory import AXES, Axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from imcflow.targets.crossbar.conventions import Conventions
     from imcflow.targets.crossbar.layers import Layer
     from imcflow.targets.crossbar.macro import Macro
     from imcflow.targets.crossbar.memory import Hierarchy
@@ -36,7 +38,9 @@ class SpatialMapping:
 
     def along(self, axis: Axis) -> Mapping[Dim, float]:
         """The factors along one axis."""
-        return {Axis.COLUMNS: self.columns, Axis.ROWS: self.rows, Axis.MACROS: self.macros}[axis]
+        if axis is Axis.COLUMNS:
+            return self.columns
+        return self.rows if axis is Axis.ROWS else self.macros
 
     def factor(self, dim: Dim) -> float:
         """Total unrolling of a dimension over all axes."""
@@ -57,8 +61,11 @@ class SpatialMapping:
         remaining: dict[Dim, int] = {}
         for dim in _DIM_ORDER:
             trips = layer.size(dim)
-            for axis in Axis:
-                trips = math.ceil(trips / self.along(axis).get(dim, 1))
+            if trips == 1:
+                continue
+            for factors in (self.columns, self.rows, self.macros):
+                if dim in factors:
+                    trips = math.ceil(trips / factors[dim])
             if trips > 1:
                 remaining[dim] = trips
         return remaining
@@ -72,12 +79,12 @@ class SpatialMapping:
         return self._adjusted(layer, whole=True)
 
     def _adjusted(self, layer: Layer, *, whole: bool) -> SpatialMapping:
-        adjusted: dict[Axis, dict[Dim, float]] = {axis: dict(self.along(axis)) for axis in Axis}
-        for dim in {dim for axis in Axis for dim in self.along(axis)}:
-            factors = [self.along(axis).get(dim, 0) for axis in Axis]
-            largest = list(Axis)[factors.index(max(factors))]
+        adjusted: dict[Axis, dict[Dim, float]] = {axis: dict(self.along(axis)) for axis in AXES}
+        for dim in {dim for axis in AXES for dim in self.along(axis)}:
+            factors = [self.along(axis).get(dim, 0) for axis in AXES]
+            largest = list(AXES)[factors.index(max(factors))]
             before = 1.0
-            for axis in Axis:
+            for axis in AXES:
                 if axis is largest:
                     break
                 before *= self.along(axis).get(dim, 1)
@@ -102,7 +109,7 @@ class SpatialMapping:
         macros = math.prod(self.macros.values())
         if macros > macro.macro_count:
             raise TargetError(f"layer {layer.name}: {macros:g} macros mapped, but there are {macro.macro_count}")
-        for dim in Dim:
+        for dim in DIMS:
             if self.factor(dim) > layer.size(dim):
                 raise TargetError(
                     f"layer {layer.name}: {dim} unrolled {self.factor(dim):g} times, but its size is {layer.size(dim)}"
@@ -149,19 +156,22 @@ class OperandUnrolling:
     Args:
         tiles: cumulative spatial tile below and at each position, as factors per dimension.
         unit_counts: instances in use of what lies below each position, copies included.
-        boosts: distinct data moved per instance above for one tile below, at each position.
+        ratios: distinct tiles below per instance above, at each position; a fraction where windows overlap.
+        boosts: the same, rounded as the conventions do.
     """
 
     tiles: tuple[dict[Dim, float], ...]
     unit_counts: tuple[int, ...]
-    boosts: tuple[int, ...]
+    ratios: tuple[float, ...]
+    boosts: tuple[float, ...]
 
 
 def unroll_operand(
-    layer: Layer, operand: Operand, chain: Hierarchy, spatial: SpatialMapping, *, clip: bool
+    layer: Layer, operand: Operand, chain: Hierarchy, spatial: SpatialMapping, conventions: Conventions
 ) -> OperandUnrolling:
     """Split the spatial loops of a mapping over the levels of an operand's chain."""
-    remaining = list(Axis)
+    clip = conventions.clip_padding
+    remaining = list(AXES)
     positions: list[dict[Dim, float]] = []
     for level in chain:
         merged: dict[Dim, float] = {}
@@ -176,19 +186,32 @@ def unroll_operand(
             rest[dim] = rest.get(dim, 1) * factor
     positions.append(rest)
 
-    tile: dict[Dim, float] = dict.fromkeys(Dim, 1.0)
+    tile: dict[Dim, float] = dict.fromkeys(DIMS, 1.0)
     tiles: list[dict[Dim, float]] = []
     distinct: list[float] = []
     for factors in positions:
-        tile = dict(tile)
-        for dim, factor in factors.items():
-            tile[dim] *= factor
+        if factors or not tiles:
+            tile = dict(tile)
+            for dim, factor in factors.items():
+                tile[dim] *= factor
+            distinct.append(layer.tile_elements(operand, tile, clip=clip))
+        else:
+            distinct.append(distinct[-1])
         tiles.append(tile)
-        distinct.append(layer.tile_elements(operand, tile, clip=clip))
     total = distinct[-1]
     unique = [total] + [total / below for below in distinct[:-1]]
     counts: list[int] = []
-    for position in range(len(positions)):
-        counts.append(round(round(math.prod(math.prod(p.values()) for p in positions[position:]), 3)))
-    boosts = [round(unique[a] / unique[a + 1]) for a in range(len(unique) - 1)] + [1]
-    return OperandUnrolling(tuple(tiles), tuple(counts), tuple(boosts))
+    product = 1.0
+    for factors in reversed(positions):
+        product *= math.prod(factors.values())
+        counts.append(round(round(product, 3)))
+    counts.reverse()
+    ratios = [*(unique[a] / unique[a + 1] for a in range(len(unique) - 1)), 1.0]
+    boosts = [_rounded(ratio, conventions.rounding) for ratio in ratios]
+    return OperandUnrolling(tuple(tiles), tuple(counts), tuple(ratios), tuple(boosts))
+
+
+def _rounded(ratio: float, rounding: Rounding) -> float:
+    if rounding is Rounding.EXACT:
+        return ratio
+    return round(ratio) if rounding is Rounding.PORT_MINIMUM else int(ratio)

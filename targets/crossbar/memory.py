@@ -39,6 +39,10 @@ class Axis(StrEnum):
     MACROS = "macros"
 
 
+AXES = tuple(Axis)
+"""Columns, rows, macros, as a tuple."""
+
+
 class Part(StrEnum):
     """What a level is, for the energy split of a report."""
 

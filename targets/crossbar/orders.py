@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imcflow.targets.crossbar.flow import is_irrelevant
-from imcflow.targets.crossbar.layers import RELEVANT, WINDOW_DIMS, Dim, Operand
+from imcflow.targets.crossbar.layers import DIMS, RELEVANT, WINDOW_DIMS, Dim, Operand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,31 @@ if TYPE_CHECKING:
     from imcflow.targets.crossbar.layers import Layer
     from imcflow.targets.crossbar.mapping import Loop, OperandUnrolling
     from imcflow.targets.crossbar.memory import Hierarchy, MemoryLevel
+
+Levels = tuple[tuple["Loop", ...], ...]
+"""Loops kept at each level of an operand's chain, innermost first."""
+
+Signature = tuple[object, ...]
+
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One allocation of all loops to the levels.
+
+    Args:
+        levels: for each operand the loops kept at each level of its chain.
+        signatures: for each operand a key; equal keys of one `OrderSpace` mean equal data flow.
+    """
+
+    levels: Mapping[Operand, Levels]
+    signatures: Mapping[Operand, Signature]
+
+    @classmethod
+    def of(cls, levels: Mapping[Operand, Levels]) -> Candidate:
+        """A given allocation; its own levels are its key."""
+        return cls(levels, levels)
+
 
 _OPERANDS = (Operand.INPUT, Operand.OUTPUT, Operand.WEIGHT)
 
@@ -97,7 +122,7 @@ class OrderSpace:
     _bits: dict[tuple[Operand, int, int, bool], float] = field(init=False)
     _prefix_trips: dict[int, dict[Dim, int]] = field(init=False)
     _spatially_partial: list[bool] = field(init=False)
-    _levels: list[tuple[MemoryLevel, list[tuple[Operand, int, bool]]]] = field(init=False)
+    _levels: list[tuple[MemoryLevel, list[tuple[Operand, int, bool]], bool]] = field(init=False)
 
     def __post_init__(self) -> None:
         factors = loop_factors(self.trips, self.conventions.loop_factor_limit)
@@ -111,10 +136,10 @@ class OrderSpace:
         self._irrelevant = {o: [is_irrelevant(o, dim) for dim, _ in self._kinds] for o in _OPERANDS}
         self._relevant = {o: [dim in RELEVANT[o] for dim, _ in self._kinds] for o in _OPERANDS}
         self._bits = {}
-        self._prefix_trips = {0: dict.fromkeys(Dim, 1)}
+        self._prefix_trips = {0: dict.fromkeys(DIMS, 1)}
         tiles = self.unrollings[Operand.OUTPUT].tiles
         self._spatially_partial = [
-            any(tiles[-1][dim] > tile[dim] and is_irrelevant(Operand.OUTPUT, dim) for dim in Dim) for tile in tiles
+            any(tiles[-1][dim] > tile[dim] and is_irrelevant(Operand.OUTPUT, dim) for dim in DIMS) for tile in tiles
         ]
         self._levels = []
         for level in self.hierarchy:
@@ -125,11 +150,25 @@ class OrderSpace:
                     index = chain.index(level)
                     residents.append((operand, index, index == len(chain) - 1))
             if residents:
-                self._levels.append((level, residents))
+                self._levels.append((level, residents, self._holds_everything(level, residents)))
 
-    def candidates(self) -> Iterator[dict[Operand, tuple[tuple[Loop, ...], ...]]]:
-        """One allocation per distinct data flow, in a fixed order: for each operand the loops kept at each level."""
-        seen: set[tuple[object, ...]] = set()
+    def _holds_everything(self, level: MemoryLevel, residents: list[tuple[Operand, int, bool]]) -> bool:
+        """True when the whole operands fit side by side, so that every order keeps all its loops here."""
+        total = 0.0
+        for operand, index, _ in residents:
+            spatial = self.unrollings[operand].tiles[index]
+            whole = {dim: spatial[dim] * self.trips.get(dim, 1) for dim in DIMS}
+            total += self.layer.tile_elements(operand, whole, clip=self.conventions.clip_padding) * self._width(operand)
+        return total <= level.size_bits
+
+    def _width(self, operand: Operand, *, partial: bool = True) -> int:
+        if operand is Operand.OUTPUT:
+            return self.layer.partial_sum_bits if partial else self.layer.output_bits
+        return self.layer.activation_bits if operand is Operand.INPUT else self.layer.weight_bits
+
+    def candidates(self) -> Iterator[Candidate]:
+        """One allocation per distinct data flow, in a fixed order."""
+        seen: set[tuple[Signature, ...]] = set()
         for order in distinct_orders(list(self._counts)):
             keys = [0, *itertools.accumulate(self._weights[item] for item in order)]
             for position, item in enumerate(order):
@@ -145,9 +184,10 @@ class OrderSpace:
             if signature in seen:
                 continue
             seen.add(signature)
-            yield {operand: self._loops(order, splits[operand]) for operand in _OPERANDS}
+            levels = {operand: self._loops(order, splits[operand]) for operand in _OPERANDS}
+            yield Candidate(levels, dict(zip(_OPERANDS, signature, strict=True)))
 
-    def _loops(self, order: tuple[int, ...], splits: list[int]) -> tuple[tuple[Loop, ...], ...]:
+    def _loops(self, order: tuple[int, ...], splits: list[int]) -> Levels:
         return tuple(
             tuple(self._kinds[item] for item in order[start:stop]) for start, stop in itertools.pairwise([0, *splits])
         )
@@ -157,13 +197,9 @@ class OrderSpace:
         bits = self._bits.get(cache_key)
         if bits is None:
             spatial, trips = self.unrollings[operand].tiles[index], self._prefix_trips[key]
-            tile = {dim: spatial[dim] * trips[dim] for dim in Dim}
-            width = {
-                Operand.INPUT: self.layer.activation_bits,
-                Operand.WEIGHT: self.layer.weight_bits,
-                Operand.OUTPUT: self.layer.partial_sum_bits if partial else self.layer.output_bits,
-            }[operand]
-            bits = self.layer.tile_elements(operand, tile, clip=self.conventions.clip_padding) * width
+            tile = {dim: spatial[dim] * trips[dim] for dim in DIMS}
+            bits = self.layer.tile_elements(operand, tile, clip=self.conventions.clip_padding)
+            bits *= self._width(operand, partial=partial)
             self._bits[cache_key] = bits
         return bits
 
@@ -171,7 +207,11 @@ class OrderSpace:
         """For each operand the number of loops kept up to each level; None when a level is too small for this order."""
         splits: dict[Operand, list[int]] = {operand: [] for operand in _OPERANDS}
         length = len(order)
-        for level, residents in self._levels:
+        for level, residents, holds_everything in self._levels:
+            if holds_everything:
+                for operand, _, _ in residents:
+                    splits[operand].append(length)
+                continue
             options: list[list[tuple[int, float]]] = []
             for operand, index, top in residents:
                 start = splits[operand][-1] if splits[operand] else 0
@@ -227,7 +267,7 @@ class OrderSpace:
 
     def _signature(
         self, operand: Operand, order: tuple[int, ...], keys: list[int], splits: list[int]
-    ) -> tuple[object, ...]:
+    ) -> Signature:
         """What determines an operand's data flow: its tiles, periods and the loops at the top of each level."""
         irrelevant, relevant, kinds = self._irrelevant[operand], self._relevant[operand], self._kinds
         starts = [0, *splits[:-1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from imcflow.targets.crossbar.memory import Part
@@ -119,6 +119,10 @@ class LayerCost:
     def utilisation(self) -> float:
         """Share of the multipliers in use while the macros compute."""
         return self.used_multipliers / self.multipliers
+
+    def renamed(self, name: str) -> LayerCost:
+        """The same cost under another layer's name."""
+        return self if name == self.name else replace(self, name=name)
 
     def to_json(self) -> dict[str, Json]:
         """All figures with their units in the keys."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from imcflow.targets.crossbar.array_energy import mapped_array
 from imcflow.targets.crossbar.conventions import SpatialSearch
-from imcflow.targets.crossbar.layers import Dim
+from imcflow.targets.crossbar.layers import DIMS, Dim
 from imcflow.targets.crossbar.mapping import SpatialMapping
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _divisor_proposals(macro: Macro, layer: Layer, _: Conventions) -> list[Spati
 
     The indicator is at most 2 u - 1, so the search stops where even the best remaining options cannot enter the list.
     """
-    present = {dim for dim in Dim if layer.size(dim) > 1}
+    present = {dim for dim in DIMS if layer.size(dim) > 1}
     axes: list[list[tuple[int, Factors]]] = []
     for dims, extent in (
         ((Dim.K,), macro.output_channels),
