@@ -62,6 +62,17 @@ class Counts:
         """Cycles if every search, write, shift and moved bit takes one and nothing overlaps."""
         return self.searches + self.writes + self.shift_cycles + self.load_bits + self.store_bits + self.move_bits
 
+    def weighted_cycles(self, weights: CycleWeights) -> float:
+        """Cycles if nothing overlaps, each event taking as many as `weights` say."""
+        return (
+            self.searches * weights.search
+            + self.writes * weights.write
+            + self.shift_cycles * weights.shift
+            + self.load_bits * weights.load
+            + self.store_bits * weights.store
+            + self.move_bits * weights.move
+        )
+
     def to_json(self) -> dict[str, int]:
         """Return all counts and `cycles` by name."""
         return {**asdict(self), "cycles": self.cycles}
@@ -132,6 +143,18 @@ class KernelCounters:
     def rewind_shift_cycles(self) -> int:
         """Shift cycles until the ports of every array are back at domain 0."""
         return max(self.rewind_cycles, default=0)
+
+    def can_estimate(self, weights: CycleWeights) -> bool:
+        """Whether `estimated_makespan` is exact: no array waits for another, and shifts are not hidden."""
+        return not self.crossing_moves and not weights.shifts_overlap
+
+    def estimated_makespan(self, weights: CycleWeights) -> float:
+        """Return the makespan under other weights without counting again; a lower bound unless `can_estimate`."""
+        ends = [
+            counts.weighted_cycles(weights) + rewind * weights.shift
+            for counts, rewind in zip(self.by_array, self.rewind_cycles, strict=True)
+        ]
+        return max(ends, default=0.0)
 
     def row_blocks(self, images: int) -> int:
         """Copies of the arrays that `images` images need at once."""

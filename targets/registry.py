@@ -53,8 +53,8 @@ def _from_preset(name: str) -> TargetDescription:
     presets = _presets()
     if name not in presets:
         close = difflib.get_close_matches(name, presets, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise TargetError(f"unknown target '{name}'{hint} Presets: {', '.join(sorted(presets))}; or give a YAML file")
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise TargetError(f"unknown target '{name}'.{hint} Presets: {', '.join(sorted(presets))}; or give a YAML file")
     return parse_target(presets[name].read_text(encoding="utf-8"), f"preset {name}")
 
 

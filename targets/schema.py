@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from imcflow.errors import TargetError
+from imcflow.runtime.program import TargetSummary
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -78,6 +79,12 @@ class TargetDescription(StrictModel):
         """SHA-256 over all values, as hexadecimal text; equal exactly for equal descriptions."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def summary(self) -> TargetSummary:
+        """Return what a program carries of this target; a kind without associative arrays has none to describe."""
+        return TargetSummary(
+            name=self.name, kind=self.kind, content_hash=self.content_hash, rows=1, tracks=1, domains=1
+        )
 
     def to_yaml(self) -> str:
         """Return the description as YAML text that `load_target` reads back."""
@@ -155,7 +162,7 @@ def read_yaml(text: str, where: str) -> dict[str, object]:
         TargetError: the text is no YAML mapping with text keys, or has duplicate keys or aliases.
     """
     try:
-        _refuse_surprises(cast(yaml.Node | None, yaml.SafeLoader(text).get_single_node()))
+        _refuse_surprises(yaml.SafeLoader(text).get_single_node())
         data = cast(object, yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

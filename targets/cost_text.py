@@ -1,0 +1,85 @@
+"""The cost report as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imcflow.targets.ap_cost import ProgramCost
+
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Return `value` with an SI prefix, as in `12.3 uJ`."""
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {prefix}{unit}"
+    return f"{value:.4g} {unit}"
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a text table: first column to the left, others to the right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (header, ["-" * width for width in widths], *rows)
+    ]
+    return "\n".join(lines)
+
+
+def cost_report(cost: ProgramCost) -> str:
+    """Return layers, totals, the energy split and the assumptions that move the result."""
+    total = cost.energy.total or 1.0
+    layers = [
+        [
+            step.name if len(step.name) <= 40 else f"{step.name[:37]}...",
+            step.unit,
+            f"{step.arrays} x {step.row_blocks}" if step.arrays else "",
+            f"{step.rounds}" if step.arrays else "",
+            f"{step.cycles:,.0f}" if step.arrays else "",
+            with_unit(step.seconds, "s"),
+            with_unit(step.energy.total, "J"),
+        ]
+        for step in cost.steps
+    ]
+    layers.append(
+        ["total", "", "", "", f"{cost.cycles:,.0f}", with_unit(cost.seconds, "s"), with_unit(cost.energy.total, "J")]
+    )
+    split = [
+        [name, with_unit(joules, "J"), f"{100 * joules / total:.1f} %"] for name, joules in asdict(cost.energy).items()
+    ]
+    kinds = [[kind, f"{cycles:,}"] for kind, cycles in cost.cycles_by_kind().items()]
+    facts = [
+        f"{cost.program} on {cost.target}, {cost.images} image{'s' if cost.images > 1 else ''}; "
+        f"energies of class {cost.energy_class}",
+        f"arrays: {cost.arrays_needed} needed at once, {cost.arrays_available} available",
+    ]
+    if cost.lifetime_years is not None:
+        facts.append(f"endurance: at least {cost.lifetime_years:.3g} years of non-stop operation")
+    if cost.area_mm2 is not None:
+        facts.append(f"area: {cost.area_mm2:.4g} mm2")
+    parts = [
+        "\n".join(facts),
+        aligned(["layer", "unit", "arrays x copies", "rounds", "cycles", "time", "energy"], layers),
+        aligned(["cycles of one row block", "count"], kinds),
+        aligned(["energy", "joules", "share"], split),
+    ]
+    moving = [
+        [
+            entry.key,
+            f"{entry.low:g} .. {entry.value:g} .. {entry.high:g}",
+            f"{with_unit(entry.seconds_at_low, 's')} .. {with_unit(entry.seconds_at_high, 's')}",
+            f"{with_unit(entry.joules_at_low, 'J')} .. {with_unit(entry.joules_at_high, 'J')}",
+        ]
+        for entry in cost.sensitivity
+        if (entry.seconds_at_low, entry.joules_at_low) != (entry.seconds_at_high, entry.joules_at_high)
+    ]
+    if moving:
+        parts.append(aligned(["assumed, without a source", "range", "time", "energy"], moving))
+    return "\n\n".join(parts)
