@@ -29,6 +29,8 @@ from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.ranges import Interval
 from imcflow.lowering.onnx.tensors import Activation, Array, Constant, Tensor
 
+DECLARE_INPUTS = "declare the (narrower) integer type of the network's input, --input NAME:TYPE"
+
 
 @dataclass(frozen=True, eq=False)
 class Affine:
@@ -137,7 +139,7 @@ class NetworkBuilder:
         """
         bits = max(interval.high.bit_length(), (-interval.low - 1).bit_length() + 1 if interval.low < 0 else 0)
         if bits > MAX_INTEGER_BITS:
-            reason = f"its integers may need {bits} bits, more than {MAX_INTEGER_BITS}; declare a narrower input type"
+            reason = f"its integers may need {bits} bits, more than {MAX_INTEGER_BITS}; {DECLARE_INPUTS}"
             raise ModelError(reason) if self._node is None else self._node.error(reason)
         return smallest_integer_type(interval.low, interval.high)
 

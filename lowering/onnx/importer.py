@@ -13,8 +13,10 @@ from xdsl.ir import Block, Region
 from xdsl.utils.exceptions import VerifyException
 
 from imcflow.dialect.locations import node_location
+from imcflow.dialect.types import is_float
 from imcflow.errors import ImcflowError, ModelError
-from imcflow.lowering.onnx.builder import NetworkBuilder
+from imcflow.lowering.onnx.builder import DECLARE_INPUTS, NetworkBuilder
+from imcflow.lowering.onnx.casts import integer_limits
 from imcflow.lowering.onnx.node import Node, node_name
 from imcflow.lowering.onnx.ports import GraphInput, file_batch, graph_inputs
 from imcflow.lowering.onnx.registry import ENTRIES, HARMLESS_ATTRIBUTES, STANDARD_DOMAINS
@@ -43,6 +45,10 @@ FAMILIES = (
 """Modules that register ops, in the order of the documentation."""
 
 
+OLDEST_OPSET, NEWEST_OPSET = 7, 28
+"""Versions of the standard operators whose definitions the importer follows."""
+
+
 def load_families() -> None:
     """Import the modules that register ops."""
     for family in FAMILIES:
@@ -53,7 +59,7 @@ def import_model(model: str | Path | ModelProto, *, input_types: Mapping[str, st
     """Return the network-level module of an ONNX model.
 
     Args:
-        model: a file, or a model in memory.
+        model: a file (.onnx, or ONNX text .onnxtxt), or a model in memory.
         input_types: ONNX input name -> `siN` or `uiN` (`{"x": "si8"}`): the integers that an input holds whose ONNX
             type is float or wider. The runtime checks them.
 
@@ -65,7 +71,7 @@ def import_model(model: str | Path | ModelProto, *, input_types: Mapping[str, st
 
 
 def import_bytes(data: bytes, name: str) -> ModuleOp:
-    """Return the network-level module of the bytes of an .onnx file: the front end of `imc-opt`.
+    """Return the network-level module of the bytes of an .onnx or .onnxtxt file: the front end of `imc-opt`.
 
     Args:
         data: content of the file.
@@ -83,21 +89,37 @@ def _import(source: Source, input_types: Mapping[str, str]) -> ModuleOp:
     builder = NetworkBuilder(block, file_batch(source, inputs))
     for port, argument in zip(inputs, block.args, strict=True):
         tensors[port.name] = Activation(argument, port.dtype)
-    opsets = {entry.domain or "": entry.version for entry in source.model.opset_import}
-    if "ai.onnx" in opsets:
-        opsets.setdefault("", opsets["ai.onnx"])
+    opsets = _opsets(source)
     for proto in graph.node:
         missing = [name for name in proto.input if name and name not in tensors]
         if missing:
             raise ModelError(
                 f"node '{node_name(proto)}' ({proto.op_type}): input '{missing[0]}' is defined nowhere before it"
             )
-        if (proto.domain or "") in STANDARD_DOMAINS and "" not in opsets:
-            raise ModelError(f"{source.name}: the model declares no opset of the standard operators")
         inputs_of_node = [tensors[name] if name else None for name in proto.input]
         node = Node(proto, inputs_of_node, opsets.get("" if proto.domain in STANDARD_DOMAINS else proto.domain, 1))
-        tensors.update(_import_node(node, builder))
+        for name, tensor in _import_node(node, builder).items():
+            if name in tensors:
+                raise node.error(f"defines '{name}', which is already defined")
+            tensors[name] = tensor
     return _module(source, builder, inputs, tensors)
+
+
+def _opsets(source: Source) -> dict[str, int]:
+    """Return domain -> version; quantised dialects may be missing, the standard domain is ''.
+
+    Raises:
+        ModelError: if the standard operators have no version, or an unknown one.
+    """
+    opsets = {
+        "" if entry.domain in STANDARD_DOMAINS else entry.domain: entry.version for entry in source.model.opset_import
+    }
+    version = opsets.get("")
+    if version is None:
+        raise ModelError(f"{source.name}: the model declares no opset of the standard operators")
+    if not OLDEST_OPSET <= version <= NEWEST_OPSET:
+        raise ModelError(f"{source.name}: opset {version} is outside {OLDEST_OPSET} ... {NEWEST_OPSET}")
+    return opsets
 
 
 def _import_node(node: Node, builder: NetworkBuilder) -> dict[str, Tensor]:
@@ -113,12 +135,24 @@ def _import_node(node: Node, builder: NetworkBuilder) -> dict[str, Tensor]:
         result = entry.importer(node, builder)
     except ImcflowError:
         raise
-    except (VerifyException, ValueError, IndexError, TypeError, OverflowError) as error:
-        raise node.error(str(error)) from error
+    except (VerifyException, ValueError, LookupError, TypeError, ArithmeticError, MemoryError) as error:
+        raise node.error(str(error) or type(error).__name__) from error
     outputs = list(result) if isinstance(result, Sequence) else [result]
+    for tensor in outputs:
+        _refuse_wrapping(node, builder, tensor)
     missing = Unavailable("an optional output that is not computed")
     outputs += [missing] * (len(node.outputs) - len(outputs))
     return {name: tensor for name, tensor in zip(node.outputs, outputs, strict=False) if name}
+
+
+def _refuse_wrapping(node: Node, builder: NetworkBuilder, tensor: Tensor) -> None:
+    """Refuse a result that ONNX may compute modulo 2**bits: the import is exact and would give other integers."""
+    if not isinstance(tensor, Activation) or not tensor.source_is_integer or is_float(tensor.value):
+        return
+    inside, limits = builder.interval(tensor.value), integer_limits(tensor.dtype)
+    if limits is not None and (inside.low < limits.low or inside.high > limits.high):
+        range_text = f"{inside.low} ... {inside.high}"
+        raise node.error(f"its integers may be {range_text}, which would wrap in {tensor.dtype}; {DECLARE_INPUTS}")
 
 
 def _module(

@@ -11,7 +11,7 @@ from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MatMulOp
 from imcflow.dialect.types import broadcast_shapes, is_float, shape_of
 from imcflow.lowering.onnx.builder import NetworkBuilder
 from imcflow.lowering.onnx.node import Node
-from imcflow.lowering.onnx.operands import aligned_constant
+from imcflow.lowering.onnx.operands import aligned_constant, shape_text
 from imcflow.lowering.onnx.ranges import Interval, linear_interval
 from imcflow.lowering.onnx.registry import onnx_op
 from imcflow.lowering.onnx.tensors import Activation, Array, Constant, Tensor
@@ -201,7 +201,9 @@ def _factor(node: Node, tensor: Tensor) -> tuple[int, ...]:
     if isinstance(tensor, Activation):
         shape = shape_of(tensor.value)
         if len(shape) < 3:
-            raise node.error(f"an activation of shape {list(shape)} would be multiplied along its batch axis")
+            raise node.error(
+                f"an activation of shape {shape_text(tensor.value)} would be multiplied along its batch axis"
+            )
         return shape
     if not isinstance(tensor, Constant):
         raise node.error("a shape cannot be a factor")

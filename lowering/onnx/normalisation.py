@@ -54,7 +54,8 @@ def import_batch_normalization(node: Node, build: NetworkBuilder) -> Sequence[Te
     limits="over axes other than the batch; scale and bias are constants; mean and deviation are no outputs",
 )
 def import_layer_normalization(node: Node, build: NetworkBuilder) -> Sequence[Tensor]:
-    """Written out as mean, difference, variance, root, quotient, scale and bias, as ONNX defines it."""
+    """Mean, difference, variance, root, quotient, scale and bias, as ONNX defines it."""
+    node.expect_attribute("stash_type", 1, (1,), "statistics are computed in float32")
     data = node.activation(0)
     value = build.floats(data)
     rank = rank_of(value)

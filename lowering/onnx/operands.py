@@ -79,6 +79,11 @@ def normalised_axis(node: Node, axis: int, rank: int, *, batch_allowed: bool = F
     return axis
 
 
+def shape_text(value: SSAValue) -> str:
+    """Return a shape as messages write it: `[batch, 3, 32, 32]`."""
+    return f"[{', '.join('batch' if size < 0 else str(size) for size in shape_of(value))}]"
+
+
 def rank_of(value: SSAValue) -> int:
     """Return the number of axes."""
     return len(shape_of(value))

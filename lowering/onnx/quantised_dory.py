@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 
 from imcflow.dialect.attributes import Rounding
 from imcflow.dialect.ops_elementwise import AddOp
-from imcflow.lowering.onnx.builder import NetworkBuilder
+from imcflow.lowering.onnx.builder import DECLARE_INPUTS, NetworkBuilder
 from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.requantise import requantised
 from imcflow.lowering.onnx.tensors import Activation, Tensor
@@ -36,7 +36,7 @@ def requantising_add(node: Node, build: NetworkBuilder) -> Tensor:
 def _input(node: Node, build: NetworkBuilder, index: int) -> SSAValue:
     value = build.integers(node.activation(index))
     if value is None:
-        raise node.error("requantises its inputs, which must be integers; declare the type of the network's input")
+        raise node.error(f"requantises its inputs, which must be integers; {DECLARE_INPUTS}")
     port = f"in{index + 1}"
     if not node.integer(f"{port}_rq", 0):
         return value

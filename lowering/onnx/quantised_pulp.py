@@ -6,7 +6,7 @@ import numpy as np
 
 from imcflow.dialect.attributes import Rounding
 from imcflow.dialect.types import shape_of
-from imcflow.lowering.onnx.builder import NetworkBuilder
+from imcflow.lowering.onnx.builder import DECLARE_INPUTS, NetworkBuilder
 from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.operands import aligned_constant
 from imcflow.lowering.onnx.registry import onnx_op
@@ -25,7 +25,7 @@ def import_requant_shift(node: Node, build: NetworkBuilder) -> Tensor:
     data = node.activation(0)
     value = build.integers(data)
     if value is None:
-        raise node.error("requantises floating-point numbers; declare the integer type of the network's input")
+        raise node.error(f"requantises floating-point numbers; {DECLARE_INPUTS}")
     shape = shape_of(value)
     multiplier, addend = _parameter(node, 1, "mul", shape), _parameter(node, 2, "add", shape)
     divisor = node.integer("div")

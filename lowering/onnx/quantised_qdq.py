@@ -65,6 +65,7 @@ def import_quantize_linear(node: Node, build: NetworkBuilder) -> Tensor:
     from onnx import helper
 
     node.expect_attribute("block_size", 0, (0,), "blocked quantisation is not supported")
+    node.expect_attribute("precision", 0, (0, 1), "the quotient is computed in float32")
     data = node.tensor(0)
     shape = data.array.shape if isinstance(data, Constant) else shape_of(node.activation(0).value)
     declared = node.integer("output_dtype", 0)
@@ -92,6 +93,7 @@ def quantised(build: NetworkBuilder, value: SSAValue, scale: Array, zero: Array,
 def import_dequantize_linear(node: Node, build: NetworkBuilder) -> Tensor:
     """Integers to real numbers; weights keep their integers and scales."""
     node.expect_attribute("block_size", 0, (0,), "blocked quantisation is not supported")
+    node.expect_attribute("output_dtype", 0, (0, 1), "the result is float32")
     data = node.tensor(0)
     axis = node.integer("axis", 1)
     if isinstance(data, Constant):

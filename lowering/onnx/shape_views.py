@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 from imcflow.dialect.types import shape_of
 from imcflow.lowering.onnx.builder import NetworkBuilder
 from imcflow.lowering.onnx.node import Node
-from imcflow.lowering.onnx.operands import normalised_axis, rank_of
+from imcflow.lowering.onnx.operands import normalised_axis, rank_of, shape_text
 from imcflow.lowering.onnx.registry import onnx_op
 from imcflow.lowering.onnx.tensors import BATCH, Activation, Constant, ShapeVector, Tensor
 
@@ -108,11 +108,13 @@ def import_squeeze(node: Node, build: NetworkBuilder) -> Tensor:
         return data.moved(lambda array: array.squeeze(chosen), keeps_axes=True)
     data = node.activation(0)
     shape = shape_of(data.value)
+    if axes is None and build.file_batch == 1:
+        raise node.error("without axes it would remove the batch, whose size is 1 in the file")
     if axes is None:
         axes = [axis for axis in range(1, len(shape)) if shape[axis] == 1]
     dropped = {normalised_axis(node, axis, len(shape)) for axis in axes}
     if any(shape[axis] != 1 for axis in dropped):
-        raise node.error(f"axes {sorted(dropped)} of shape {list(shape)} do not all have size 1")
+        raise node.error(f"axes {sorted(dropped)} of shape {shape_text(data.value)} do not all have size 1")
     kept = [size for axis, size in enumerate(shape) if axis and axis not in dropped]
     return Activation(build.reshaped(data.value, kept), data.dtype)
 

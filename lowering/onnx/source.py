@@ -49,21 +49,31 @@ def read_file(path: Path) -> Source:
     return read_bytes(data, str(path), path.parent)
 
 
+TEXT_SUFFIX = ".onnxtxt"
+"""Ending of files in ONNX's textual syntax."""
+
+
 def read_bytes(data: bytes, name: str, directory: Path) -> Source:
-    """Parse a serialised model.
+    """Parse a serialised model, or ONNX's textual syntax where the name ends in `.onnxtxt`.
 
     Raises:
         ModelError: if the bytes are no ONNX model.
     """
     from google.protobuf.message import DecodeError
-    from onnx import ModelProto
+    from onnx import ModelProto, parser
 
+    digest = hashlib.sha256(data).hexdigest()
+    if name.endswith(TEXT_SUFFIX):
+        try:
+            return _checked(Source(name, parser.parse_model(data.decode("utf-8")), digest, directory))
+        except (parser.ParseError, UnicodeDecodeError) as error:
+            raise ModelError(f"{name}: not ONNX text: {' '.join(str(error).split())}") from None
     model = ModelProto()
     try:
         model.ParseFromString(data)
     except DecodeError:
         raise ModelError(f"{name}: not an ONNX file, or truncated (its protobuf cannot be decoded)") from None
-    return _checked(Source(name, model, hashlib.sha256(data).hexdigest(), directory))
+    return _checked(Source(name, model, digest, directory))
 
 
 def from_model(model: ModelProto) -> Source:

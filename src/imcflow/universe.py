@@ -45,6 +45,7 @@ TARGETS: dict[str, str] = {
 
 FRONTENDS: dict[str, str] = {
     "onnx": "imcflow.lowering.onnx.importer:import_bytes",
+    "onnxtxt": "imcflow.lowering.onnx.importer:import_bytes",
 }
 """File name extension that `imc-opt` reads -> "module:function", called with the bytes and the name of the file."""
 
