@@ -89,9 +89,17 @@ def _signature(op: type[IRDLOperation]) -> list[str]:
     return [f"\n{text[:1].upper()}{text[1:]}."] if text else []
 
 
+def supported_ops_page() -> str:
+    """Every ONNX operator that the importer takes."""
+    from imcflow.lowering.onnx.document import document
+
+    return document()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "passes.md": passes_page,
     "dialect.md": dialect_page,
+    "supported-ops.md": supported_ops_page,
 }
 """File name in docs/ -> function that returns its text."""
 
