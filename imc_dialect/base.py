@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from typing_extensions import TypeVar
 from xdsl.dialects.builtin import DenseArrayBase, Float32Type, IntegerAttr, IntegerType, Signedness, TensorType, i64
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import AnyOf, AttrConstraint, BaseAttr, IRDLOperation, ParsePropInAttrDict, traits_def
 from xdsl.irdl.constraints import IntConstraint, VerificationContext
-from xdsl.traits import Pure
+from xdsl.pattern_rewriter import RewritePattern
+from xdsl.traits import HasCanonicalizationPatternsTrait, Pure
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
@@ -46,10 +47,25 @@ FLOAT_TENSOR = TensorType.constr(BaseAttr(Float32Type))
 INTEGERS = DenseArrayBase.constr(i64)
 
 
+class Canonicalisable(HasCanonicalizationPatternsTrait):
+    """Offers the patterns of `imcflow.dialect.canonicalization`, which is imported when a canonicaliser asks."""
+
+    def get_patterns(self, op: type[Operation]) -> tuple[RewritePattern, ...]:
+        """Return the patterns of the ops of class `op`."""
+        from imcflow.dialect.canonicalization import patterns_of
+
+        return patterns_of(op)
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """There are no patterns without an op."""
+        return ()
+
+
 class ImcOp(IRDLOperation):
     """Base of the ops on tensors: no side effects; properties are printed in the attribute dictionary."""
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), Canonicalisable())
     irdl_options = (ParsePropInAttrDict(),)
     FUNCTIONAL: ClassVar[str] = "attr-dict `:` functional-type(operands, results)"
 

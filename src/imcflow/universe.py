@@ -24,9 +24,12 @@ DIALECTS: dict[str, str] = {
 """Dialect name -> "module:object"."""
 
 PASSES: dict[str, str] = {
+    "imc-verify-network": "imcflow.passes.imc_verify_network:ImcVerifyNetwork",
+    "imc-canonicalize": "imcflow.passes.imc_canonicalize:ImcCanonicalize",
     "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",
     "imc-fold-thresholds": "imcflow.passes.imc_fold_thresholds:ImcFoldThresholds",
     "imc-narrow-ranges": "imcflow.passes.imc_narrow_ranges:ImcNarrowRanges",
+    "imc-verify-quantised": "imcflow.passes.imc_verify_quantised:ImcVerifyQuantised",
     "imc-assign-units": "imcflow.passes.imc_assign_units:ImcAssignUnits",
     "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
