@@ -14,22 +14,33 @@ AP_LEVELS = (
 )
 """From the quantised level to the program level of an associative processor."""
 
+DEFAULT_ACTIVATION_BITS = 8
+
 
 def default_pipeline(target: str, *, calibration: str | None = None, activation_bits: int | None = None) -> str:
     """Return the pipeline that compiles a network for a target.
 
     Args:
         target: preset name or YAML file.
-        calibration: `.npz` of sample inputs, for models with floating-point activations.
+        calibration: `.npz` of sample inputs, for models with floating-point activations: weights that are not quantised
+            become ternary, and activations become integers whose ranges are measured on these inputs.
         activation_bits: bits of the calibrated activations.
     """
-    passes = ["imc-lift-scales"]
+    passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
+    return ",".join([*passes, *(text.format(target=quoted(target)) for text in AP_LEVELS)])
+
+
+def quantising_passes(*, calibration: str | None = None, activation_bits: int | None = None) -> list[str]:
+    """Return the passes from the network to the quantised level; arguments as for `default_pipeline`."""
+    passes = ["imc-verify-network", "imc-canonicalize", "imc-lift-scales"]
     if calibration is not None:
-        passes.append("imc-ternarize")
-        passes.append(f"imc-quantize-activations{{calibration={quoted(calibration)} bits={activation_bits}}}")
-    passes += ["imc-fold-thresholds", "imc-narrow-ranges", "imc-verify-quantised"]
-    passes += [text.format(target=quoted(target)) for text in AP_LEVELS]
-    return ",".join(passes)
+        bits = DEFAULT_ACTIVATION_BITS if activation_bits is None else activation_bits
+        passes += [
+            "imc-ternarize",
+            f"imc-quantize-activations{{calibration={quoted(calibration)} bits={bits}}}",
+            "imc-lift-scales",
+        ]
+    return [*passes, "imc-fold-thresholds", "imc-canonicalize", "imc-narrow-ranges", "imc-verify-quantised"]
 
 
 def quoted(text: str) -> str:
