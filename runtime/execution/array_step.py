@@ -47,6 +47,12 @@ class ArraySettings:
     words: int | None = None
     allocate: Allocate = aligned_bytes
 
+    def placed(self, array: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a copy of an array in allocated memory."""
+        memory = self.allocate(array.nbytes).view(np.int64).reshape(array.shape)
+        memory[...] = array
+        return memory
+
 
 class ArrayStep:
     """A prepared stream bound to a number of images; holds the gather runs and runs as often as wanted."""
@@ -71,7 +77,8 @@ class ArrayStep:
                     f"kernel '{stream.name}': an input has {len(lane_offsets)} output positions, "
                     f"the outputs have {self._lanes}"
                 )
-            self._runs.append(gather_runs(lane_offsets, 64 * self._words))
+            runs = gather_runs(lane_offsets, 64 * self._words)
+            self._runs.append(Runs(settings.placed(runs.index), settings.placed(runs.runs)))
 
     @property
     def blocks(self) -> int:
@@ -103,7 +110,7 @@ class ArrayStep:
         for slots, layout, runs, tensor in zip(inputs, self._layouts, self._runs, tensors, strict=False):
             image = settings.allocate(layout.buffer_bytes)
             layout.fill(image, tensor)
-            offsets = layout.element_offsets()
+            offsets = settings.placed(layout.element_offsets())
             keep_alive += [image, offsets]
             slots[InputSlot.IMAGE] = image.ctypes.data
             slots[InputSlot.BYTE_STRIDE] = layout.plane_bytes

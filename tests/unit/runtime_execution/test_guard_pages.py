@@ -1,0 +1,94 @@
+"""No kernel touches a byte outside its buffers: every buffer ends, or starts, at a page without access.
+
+An access beyond a buffer kills the process, so the kernels run in a child. Run with `-m memory`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import faulthandler
+import mmap
+import multiprocessing
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
+from imcflow.runtime.execution.blocks import BlockPool
+from imcflow.runtime.execution.prepare import prepare_kernel
+from imcflow.runtime.execution.storage import storage_dtype
+from imcflow.runtime.kernels.layout import WORD_COUNTS
+from imcflow.runtime.kernels.module import Fidelity
+from imcflow.runtime.program import ApKernel, ElementType
+
+StreamMaker = Callable[[int], tuple[ApKernel, list[np.ndarray]]]
+PAGE = mmap.PAGESIZE
+pytestmark = [
+    pytest.mark.memory,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="page protection is tested on Linux"),
+]
+
+
+def guarded(size: int, *, at_end: bool) -> np.ndarray:
+    """Zeroed bytes whose end (or start) touches a page that may not be accessed."""
+    pages = -(-size // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    whole = np.frombuffer(memory, np.uint8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for page in (0, pages + 1):
+        address = ctypes.c_void_p(whole.ctypes.data + page * PAGE)
+        assert libc.mprotect(address, ctypes.c_size_t(PAGE), 0) == 0
+    start = PAGE + (pages * PAGE - size if at_end else 0)
+    return whole[start : start + size]
+
+
+def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, words: int, at_end: bool) -> None:
+    def allocate(size: int) -> np.ndarray:
+        return guarded(size, at_end=at_end)
+
+    settings = ArraySettings(fidelity, or_latch=False, words=words, allocate=allocate)
+    prepared = prepare_kernel(kernel, 64, fused=fidelity == "word")
+    rows = allocate(prepared.rows.nbytes).view(prepared.rows.dtype)
+    rows[:] = prepared.rows
+    tables = {name: settings.placed(getattr(prepared, name)) for name in ("thresholds", "step_base", "step_sign")}
+    prepared = dataclasses.replace(prepared, rows=rows, **tables)
+    narrow = [
+        tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
+        for tensor, window in zip(tensors, kernel.inputs, strict=True)
+    ]
+    with BlockPool(1) as pool:
+        step = ArrayStep(prepared, len(tensors[0]), settings, 1)
+        step.run(narrow, [ElementType(port.bits, port.signed) for port in kernel.outputs], pool)
+
+
+def run_all(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity) -> None:
+    for words in WORD_COUNTS:
+        for at_end in (False, True):
+            run_guarded(kernel, tensors, fidelity, words, at_end)
+
+
+def overrun() -> None:
+    faulthandler.disable()
+    buffer = guarded(100, at_end=True)
+    ctypes.memset(buffer.ctypes.data, 0, 101)
+
+
+def exit_code(target: Callable[..., None], *arguments: object) -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=target, args=arguments)
+    child.start()
+    child.join(300)
+    return child.exitcode
+
+
+def test_the_guard_catches_one_byte() -> None:
+    assert exit_code(overrun) == -11
+
+
+@pytest.mark.parametrize("fidelity", ["word", "micro", "count"])
+@pytest.mark.parametrize("seed", range(40, 44))
+def test_kernels_stay_inside_their_buffers(random_stream: StreamMaker, seed: int, fidelity: Fidelity) -> None:
+    kernel, tensors = random_stream(seed)
+    assert exit_code(run_all, kernel, tensors, fidelity) == 0
