@@ -233,6 +233,28 @@ def test_sums_by_region_by_opcode_and_over_row_blocks(program: Program) -> None:
     assert [op.operations for op in counted.digital] == [0, 24, 3]
 
 
+@pytest.mark.parametrize("or_latch", [False, True])
+def test_execution_in_micro_fidelity_performs_exactly_these_passes(program: Program, or_latch: bool) -> None:
+    from imcflow.runtime.execution.run import ProgramRun
+    from imcflow.runtime.kernels.layout import Counter
+
+    program = dataclasses.replace(program, target=dataclasses.replace(program.target, or_latch=or_latch))
+    images = 33
+    random = np.random.default_rng(0)
+    run = ProgramRun(program, fidelity="count", block_words=1)
+    run(
+        {
+            "input": random.integers(0, 16, (images, 2, 4, 4)).astype(np.float32),
+            "bias": random.integers(-8, 8, (images, 1, 2, 2)).astype(np.int8),
+        }
+    )
+    totals = count_program(program).totals(images)
+    # 33 images are 132 lanes: three row blocks of the target's 64 rows, and as many blocks of one word.
+    assert totals.searches == 3 * count_program(program).totals().searches
+    assert run.counters[Counter.SEARCHES] == totals.searches
+    assert run.counters[Counter.WRITES] == totals.writes
+
+
 def test_the_most_written_cell_is_a_carry() -> None:
     text = "add_into r=0:0+6 a=1:0+4u c=2:0\n" * 3 + "add_into r=0:0+6 a=1:0+4u c=3:0\n"
     assert count_kernel(kernel_of(text), TARGET).worst_cell_writes == 3 * 7
