@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xdsl.ir import Operation, SSAValue
@@ -25,16 +26,21 @@ LARGEST_FOLDED = 1 << 24
 """Elements of the largest constant that folding creates."""
 
 
+@dataclass(frozen=True)
 class FoldConstants(RewritePattern):
     """Evaluate an op whose operands are constants.
 
-    Stored integers stay behind their scale (`imc.dequantize`, casts to `f32`): real numbers would hide them.
+    Attributes:
+        scales: also apply the scale of stored integers (`imc.dequantize`, casts to `f32`). Before `imc-lift-scales`
+            that would hide the integers.
     """
+
+    scales: bool = False
 
     def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter, /) -> None:
         """Rewrite `op` if it matches."""
-        keeps_integers = isinstance(op, DequantizeOp) or (isinstance(op, CastOp) and is_float(op.result))
-        if keeps_integers or not op.operands or len(op.results) != 1:
+        is_scaling = isinstance(op, DequantizeOp) or (isinstance(op, CastOp) and is_float(op.result))
+        if (is_scaling and not self.scales) or not op.operands or len(op.results) != 1:
             return
         constants = [constant_op(operand) for operand in op.operands]
         if any(constant is None for constant in constants):

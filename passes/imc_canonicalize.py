@@ -5,7 +5,7 @@ poolings of one element) costs cycles and hides patterns from other passes. Unli
 names of the source nodes.
 
 Before: any level. After: the same level, without dead ops; none of the patterns of `imcflow.dialect.canonicalization`
-applies any more. Stored integers stay behind `imc.dequantize`.
+applies any more. Stored integers stay behind `imc.dequantize` unless `fold-scales` is set.
 
 ```
 %a = imc.reshape %x : (tensor<?x4x1x1xui2>) -> tensor<?x4xui2>
@@ -26,8 +26,10 @@ from typing import ClassVar
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import RewritePattern
 from xdsl.transforms.canonicalize import CanonicalizationRewritePattern
 
+from imcflow.dialect.canonicalization import FoldConstants
 from imcflow.passes.rewriting import rewrite_module
 
 
@@ -37,6 +39,12 @@ class ImcCanonicalize(ModulePass):
 
     name: ClassVar[str] = "imc-canonicalize"
 
+    fold_scales: bool = False
+    """Also turn stored integers with a scale into real constants: once no pass looks for integers any more."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
-        rewrite_module(op, [CanonicalizationRewritePattern()])
+        patterns: list[RewritePattern] = [CanonicalizationRewritePattern()]
+        if self.fold_scales:
+            patterns.append(FoldConstants(scales=True))
+        rewrite_module(op, patterns)

@@ -40,7 +40,8 @@ def quantising_passes(*, calibration: str | None = None, activation_bits: int | 
             f"imc-quantize-activations{{calibration={quoted(calibration)} bits={bits}}}",
             "imc-lift-scales",
         ]
-    return [*passes, "imc-fold-thresholds", "imc-canonicalize", "imc-narrow-ranges", "imc-verify-quantised"]
+    passes += ["imc-fold-thresholds", "imc-canonicalize{fold-scales=true}", "imc-narrow-ranges"]
+    return [*passes, "imc-verify-quantised"]
 
 
 def quoted(text: str) -> str:
