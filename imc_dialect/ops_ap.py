@@ -113,7 +113,8 @@ class ApLinearOp(WindowedOp):
     `programs` hold the layer in parts of consecutive output channels; every part runs on an array of its own and sees
     all window elements. `placements` has one entry per part once tracks are allocated. With `thresholds` (`[C, L]` or
     `[1, L]`, see `imc.threshold`) the result is `low + #{k : x >= thresholds[c, k]}` of the sum x, computed by the
-    digital unit while the sum is stored.
+    digital unit while the sum is stored. `channel_low` and `channel_high` are the exact range of each channel of each
+    input, pad value included.
     """
 
     name = "imc.ap_linear"
@@ -125,6 +126,8 @@ class ApLinearOp(WindowedOp):
     programs = prop_def(ArrayAttr[AddSubAttr])
     placements = opt_prop_def(ArrayAttr[PlacementAttr])
     low = prop_def(IntegerAttr[IntegerType], default_value=integer(0))
+    channel_low = prop_def(INTEGERS)
+    channel_high = prop_def(INTEGERS)
 
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
@@ -139,6 +142,8 @@ class ApLinearOp(WindowedOp):
         result_type: TensorType[ElementType],
         *,
         geometry: Mapping[str, Attribute],
+        channel_low: Sequence[int],
+        channel_high: Sequence[int],
         thresholds: SSAValue | None = None,
         descending: SSAValue | None = None,
         low: int = 0,
@@ -149,7 +154,13 @@ class ApLinearOp(WindowedOp):
                 [] if thresholds is None else [thresholds],
                 [] if descending is None else [descending],
             ],
-            properties={"programs": ArrayAttr(programs), "low": integer(low), **geometry},
+            properties={
+                "programs": ArrayAttr(programs),
+                "low": integer(low),
+                "channel_low": integers(channel_low),
+                "channel_high": integers(channel_high),
+                **geometry,
+            },
             result_types=[result_type],
         )
 
@@ -157,6 +168,9 @@ class ApLinearOp(WindowedOp):
         """Programs are causal, see all window elements and compute every output channel."""
         super().verify_()
         outputs = 0
+        channels = len(self.inputs) * self.map_shape[0]
+        if len(self.channel_low) != channels or len(self.channel_high) != channels:
+            raise VerifyException(f"channel ranges must have {channels} entries")
         for attribute in self.programs:
             program = attribute.program()
             try:
@@ -166,8 +180,6 @@ class ApLinearOp(WindowedOp):
             if program.input_count != self.elements:
                 raise VerifyException(f"a program has {program.input_count} inputs for {self.elements} window elements")
             outputs += program.output_count
-            if self.thresholds is None and program.outputs is not None:
-                self._expect_bounds(int(program.outputs.low.min()), int(program.outputs.high.max()))
         if outputs != shape_of(self.result)[1]:
             raise VerifyException(f"programs compute {outputs} of {shape_of(self.result)[1]} output channels")
         if self.placements is not None and len(self.placements) != len(self.programs):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imcflow.dialect.add_sub_program import Bounds
-from imcflow.dialect.types import value_range
 from imcflow.passes.allocation.allocate import ArrayGeometry, accumulator_tracks
 from imcflow.passes.reduction.intervals import infer_bounds
 from imcflow.passes.reduction.plain import plain_program
@@ -17,7 +15,6 @@ from imcflow.passes.reduction.reduce import OR_LATCH, STRICT, BitCycles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from xdsl.dialects.builtin import IntegerType
 
     from imcflow.runtime.counters import CycleWeights
     from imcflow.runtime.program import TargetSummary
@@ -66,21 +63,6 @@ def load_ap_target(name: str) -> ApTarget:
     if not isinstance(description, Description):
         raise TargetError(f"target {name} is of kind {description.kind}, an associative processor (ap) is needed")
     return ApTarget(description.summary(), description.units, description.cycle_weights())
-
-
-def window_bounds(elements: Sequence[IntegerType], count: int, pad_value: int) -> Bounds:
-    """Intervals of the window elements of several inputs of one shape.
-
-    Args:
-        elements: element type of each input.
-        count: window elements of all inputs together.
-        pad_value: what positions outside the map hold.
-    """
-    ranges = [value_range(element) for element in elements]
-    low = np.array([min(least, pad_value) for least, _ in ranges], dtype=np.int64)
-    high = np.array([max(greatest, pad_value) for _, greatest in ranges], dtype=np.int64)
-    each = count // len(ranges)
-    return Bounds(np.repeat(low, each), np.repeat(high, each))
 
 
 def split_outputs(

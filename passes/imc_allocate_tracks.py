@@ -13,6 +13,7 @@ from imcflow.dialect.attributes_ap import PlacementAttr
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApLinearOp
 from imcflow.errors import ImcflowError
+from imcflow.passes.imc_reduce_arithmetic import loaded_bits
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class ImcAllocateTracks(ModulePass):
                         part.program(),
                         geometry,
                         describe(layer),
+                        loaded_bits=loaded_bits(layer),
                         negated_store=layer.thresholds is not None,
                         in_place=self.in_place,
                     )

@@ -16,6 +16,7 @@ from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApKernelOp, ApLinearOp, ApMaxPoolOp, WindowedOp, region
 from imcflow.dialect.types import integer_element_of, is_signed, shape_of
 from imcflow.errors import ImcflowError
+from imcflow.passes.imc_reduce_arithmetic import loaded_bits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +98,7 @@ def _linear_kernel(layer: ApLinearOp, target: ApTarget) -> ApKernelOp:
 
     if layer.placements is None:
         raise ImcflowError(f"{describe(layer)} has no placements; run imc-allocate-tracks first")
-    channels = shape_of(layer.result)[1]
+    channels, element = shape_of(layer.result)[1], integer_element_of(layer.result)
     tables: list[NDArray[np.void]] = []
     source_map: list[DictionaryAttr] = []
     negated = np.zeros(channels, dtype=np.bool_)
@@ -109,6 +110,9 @@ def _linear_kernel(layer: ApLinearOp, target: ApTarget) -> ApKernelOp:
             array=part % arrays,
             port_elements=layer.elements // len(layer.inputs) if len(layer.inputs) > 1 else 0,
             first_output=outputs,
+            loaded_bits=loaded_bits(layer),
+            stored_bits=element.width.data,
+            stored_signed=is_signed(element),
             step_rows=layer.thresholds is not None,
         )
         table = emit_instructions(program, placement, describe(layer), at)

@@ -13,9 +13,12 @@ from xdsl.utils.exceptions import PassFailedException
 from imcflow.dialect.attributes_ap import AddSubAttr
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApLinearOp
-from imcflow.dialect.types import integer_element_of, shape_of
+from imcflow.dialect.types import integer_element_of, shape_of, smallest_integer_type, value_range
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
     from imcflow.passes.ap_target import ApTarget
 
@@ -87,8 +90,21 @@ class ImcReduceArithmetic(ModulePass):
 
 
 def layer_bounds(layer: ApLinearOp) -> Bounds:
-    """Intervals of the window elements of a layer, from its input types and its padding."""
-    from imcflow.passes.ap_target import window_bounds
+    """Intervals of the window elements of a layer."""
+    import numpy as np
 
-    elements = [integer_element_of(value) for value in layer.inputs]
-    return window_bounds(elements, layer.elements, layer.pad_value.value.data)
+    from imcflow.dialect.add_sub_program import Bounds
+
+    low, high = (np.array(list(part.iter_values()), dtype=np.int64) for part in (layer.channel_low, layer.channel_high))
+    each = layer.elements // len(low)
+    return Bounds(np.repeat(low, each), np.repeat(high, each))
+
+
+def loaded_bits(layer: ApLinearOp) -> NDArray[np.int32]:
+    """Bits in which each window element is loaded: its tensor's type and the pad value fit."""
+    import numpy as np
+
+    pad = layer.pad_value.value.data if any(int(size) for size in layer.pads.iter_values()) else 0
+    ranges = [value_range(integer_element_of(value)) for value in layer.inputs]
+    bits = [smallest_integer_type(min(low, pad), max(high, pad)).width.data for low, high in ranges]
+    return np.repeat(np.array(bits, dtype=np.int32), layer.elements // len(bits))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, IntegerType, ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
+from xdsl.utils.hints import isa
 
 from imcflow.dialect.attributes import Unit
 from imcflow.dialect.attributes_ap import AddSubAttr
@@ -19,6 +22,7 @@ from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, PoolOp, SumPoolOp
 from imcflow.dialect.ops_quantise import ThresholdOp
 from imcflow.dialect.types import integer_element_of, is_float, shape_of, tensor_type, value_range
+from imcflow.passes.network.ranges import analyse
 from imcflow.passes.units import runs_on
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from xdsl.ir import Attribute, Operation, SSAValue
 
     from imcflow.passes.ap_target import ApTarget
+    from imcflow.passes.network.intervals import Interval
 
     Matrix = NDArray[np.int64]
 
@@ -65,24 +70,51 @@ class ImcUnroll(ModulePass):
         from imcflow.passes.ap_target import load_ap_target
 
         target = load_ap_target(self.target)
+        intervals = {
+            value: interval
+            for function in op.ops
+            if isinstance(function, FuncOp)
+            for value, interval in analyse(function.body.block).items()
+        }
         for candidate in list(op.walk()):
             if not runs_on(candidate, Unit.AP) or is_float(candidate.results[0]):
                 continue
             if isinstance(candidate, Conv2dOp):
-                _unroll(candidate, [candidate.input], convolution_matrix(candidate), _conv_geometry(candidate), target)
+                _unroll(
+                    candidate,
+                    [candidate.input],
+                    convolution_matrix(candidate),
+                    _conv_geometry(candidate),
+                    target,
+                    intervals,
+                )
             elif isinstance(candidate, GemmOp):
-                _unroll(candidate, [candidate.input], _constant(candidate, candidate.weights, "weights"), {}, target)
+                _unroll(
+                    candidate,
+                    [candidate.input],
+                    _constant(candidate, candidate.weights, "weights"),
+                    {},
+                    target,
+                    intervals,
+                )
             elif isinstance(candidate, SumPoolOp):
-                _unroll(candidate, [candidate.input], _pool_matrix(candidate), _pool_geometry(candidate, 0), target)
+                _unroll(
+                    candidate,
+                    [candidate.input],
+                    _pool_matrix(candidate),
+                    _pool_geometry(candidate, 0),
+                    target,
+                    intervals,
+                )
             elif isinstance(candidate, AddOp) and _adds_activations(candidate):
                 operands = [candidate.lhs, candidate.rhs]
-                _unroll(candidate, operands, _sum_matrix(candidate), {}, target)
+                _unroll(candidate, operands, _sum_matrix(candidate), {}, target, intervals)
             elif isinstance(candidate, MaxPoolOp):
                 least, _ = value_range(integer_element_of(candidate.input))
                 pool = ApMaxPoolOp(
                     candidate.input, tensor_type(candidate.result), geometry=_pool_geometry(candidate, least)
                 )
-                _replace(candidate, pool, [candidate])
+                _replace(candidate, pool, [candidate], intervals)
 
 
 def convolution_matrix(op: Conv2dOp) -> Matrix:
@@ -174,18 +206,20 @@ def _unroll(
     matrix: Matrix,
     geometry: dict[str, Attribute],
     target: ApTarget,
+    intervals: dict[SSAValue, Interval],
 ) -> None:
     import numpy as np
 
-    from imcflow.passes.ap_target import split_outputs, window_bounds
+    from imcflow.dialect.add_sub_program import Bounds
+    from imcflow.passes.ap_target import split_outputs
     from imcflow.passes.reduction.plain import plain_program
 
     bias: Any = getattr(op, "bias", None)
     offset = np.zeros(len(matrix), dtype=np.int64) if bias is None else _constant(op, bias, "bias")
     channel = matrix.shape[1] // (len(inputs) * shape_of(inputs[0])[1])
-    pad = geometry.get("pad_value")
-    pad_value = pad.value.data if isinstance(pad, IntegerAttr) else 0
-    bounds = window_bounds([integer_element_of(value) for value in inputs], matrix.shape[1], pad_value)
+    ranges = [_channel_range(intervals[value], shape_of(value)[1], geometry) for value in inputs]
+    low, high = np.concatenate([part.low for part in ranges]), np.concatenate([part.high for part in ranges])
+    bounds = Bounds(np.repeat(low, channel), np.repeat(high, channel))
     # The two maps of an addition are far apart in the window: one slice pairs their elements.
     group = 0 if isinstance(op, AddOp) else channel
     programs = [
@@ -199,14 +233,29 @@ def _unroll(
         programs,
         tensor_type(last.result),
         geometry=geometry,
+        channel_low=low.tolist(),
+        channel_high=high.tolist(),
         thresholds=None if threshold is None else threshold.thresholds,
         descending=None if threshold is None else threshold.descending,
         low=0 if threshold is None else threshold.low.value.data,
     )
-    _replace(last, linear, [op] if threshold is None else [op, threshold])
+    _replace(last, linear, [op] if threshold is None else [op, threshold], intervals)
     if threshold is not None:
         op.detach()
         op.erase()
+
+
+def _channel_range(interval: Interval, channels: int, geometry: Mapping[str, Attribute]) -> Interval:
+    """The range of each channel, widened by the pad value where there is padding."""
+    import numpy as np
+
+    from imcflow.passes.network.intervals import Interval
+
+    low, high = np.broadcast_to(interval.low, (channels,)), np.broadcast_to(interval.high, (channels,))
+    pads, pad = geometry.get("pads"), geometry.get("pad_value")
+    if isinstance(pad, IntegerAttr) and isa(pads, DenseArrayBase[IntegerType]) and any(int(size) for size in pads.iter_values()):
+        low, high = np.minimum(low, pad.value.data), np.maximum(high, pad.value.data)
+    return Interval(low, high)
 
 
 def _only_step_function(op: Operation) -> ThresholdOp | None:
@@ -218,11 +267,13 @@ def _only_step_function(op: Operation) -> ThresholdOp | None:
     return None if constant_array(threshold.thresholds) is None else threshold
 
 
-def _replace(op: Operation, new: Operation, sources: list[Operation]) -> None:
+def _replace(op: Operation, new: Operation, sources: list[Operation], intervals: dict[SSAValue, Interval]) -> None:
     from xdsl.rewriter import InsertPoint, Rewriter
 
     new.location = fused_location(sources)
     Rewriter.insert_op(new, InsertPoint.before(op))
+    if op.results[0] in intervals:
+        intervals[new.results[0]] = intervals.pop(op.results[0])
     op.results[0].replace_all_uses_with(new.results[0])
     new.results[0].name_hint = op.results[0].name_hint
     op.detach()

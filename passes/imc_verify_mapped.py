@@ -14,6 +14,7 @@ from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApLinearOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, SumPoolOp
 from imcflow.errors import ImcflowError
+from imcflow.passes.imc_reduce_arithmetic import loaded_bits
 from imcflow.passes.units import runs_on
 
 
@@ -28,7 +29,7 @@ class ImcVerifyMapped(ModulePass):
     Postcondition: `imc-emit-program` succeeds. The module does not change.
 
     Before:
-        %y = imc.ap_linear %x : ... {placements = [#imc.placement<"version 1 tracks 4 domains 8 carry 24", "store 0 a 0">], ...}
+        %y = imc.ap_linear %x : ... {placements = [#imc.placement<"version 1 ...", "store 0 a 0">], ...} -> ...
     After:
         error: imc-verify-mapped: node 'fc' (imc.ap_linear): step 0 (store) reads cell 0, which does not hold output 0
 
@@ -57,6 +58,6 @@ class ImcVerifyMapped(ModulePass):
                 raise PassFailedException(f"{self.name}: {describe(layer)} has no placements; run imc-allocate-tracks")
             for part, placed in zip(layer.programs, layer.placements, strict=True):
                 try:
-                    check_placement(part.program(), placed.placement(), geometry)
+                    check_placement(part.program(), placed.placement(), geometry, loaded_bits(layer))
                 except ImcflowError as error:
                     raise PassFailedException(f"{self.name}: {describe(layer)}: {error.message}") from error

@@ -191,11 +191,11 @@ class _Translation:
             raise ModelError(f"{describe(op)}: a kernel reads a constant")
         channels, height, width = op.map_shape
         element = integer_element_of(value)
-        pad = op.pad_value.value.data
+        top, left, bottom, right = _integers(op.pads)
+        pad = op.pad_value.value.data if any((top, left, bottom, right)) else 0
         least, greatest = value_range(element)
         signed = min(least, pad) < 0
         reach = max(greatest, pad, -min(least, pad) - 1)
-        top, left, bottom, right = _integers(op.pads)
         return Window(
             tensor=self._ids[value],
             channels=channels,

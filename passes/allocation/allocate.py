@@ -33,6 +33,7 @@ def place_program(
     geometry: ArrayGeometry,
     layer: str,
     *,
+    loaded_bits: NDArray[np.int32] | None = None,
     negated_store: bool = False,
     in_place: bool = True,
 ) -> Placement:
@@ -44,6 +45,7 @@ def place_program(
         program: with intervals.
         geometry: of the array.
         layer: name for messages.
+        loaded_bits: bits in which each window element is loaded, if more than its interval needs [inputs].
         negated_store: an output that is minus a value may be stored as it is, with flag NEGATED.
         in_place: overwrite operands at their last use.
 
@@ -90,7 +92,7 @@ def place_program(
         program.lhs_shift,
         program.rhs_shift,
         program.subtract,
-        program.values.bits,
+        word_bits(program, loaded_bits),
         program.values.signed,
         program.accumulate_output,
         program.accumulate_value,
@@ -112,6 +114,15 @@ def place_program(
         )
     kind, flags, index, a, b, r = (column[:count].copy() for column in columns)
     return Placement(tracks, domains, (tracks - 1) * domains, kind, flags, index, a, b, r)
+
+
+def word_bits(program: AddSubProgram, loaded_bits: NDArray[np.int32] | None) -> NDArray[np.int32]:
+    """Return the cells that each value of a program with intervals fills."""
+    assert program.values is not None
+    bits = program.values.bits
+    if loaded_bits is not None:
+        bits[: program.input_count] = np.maximum(bits[: program.input_count], loaded_bits)
+    return bits
 
 
 def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: str) -> int:

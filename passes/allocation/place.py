@@ -66,7 +66,7 @@ def place_steps(
     lhs_shift: U8,
     rhs_shift: U8,
     subtract: U8,
-    value_bits: I32,
+    word_bits: I32,
     value_signed: Flags,
     accumulate_output: I32,
     accumulate_value: I32,
@@ -101,11 +101,11 @@ def place_steps(
     zero = np.zeros(len(free), np.uint64)
     avoid = np.zeros(tracks, np.int64)
     stamp = 0
-    cells = np.full(len(value_bits), NONE, np.int32)
+    cells = np.full(len(word_bits), NONE, np.int32)
     started = np.zeros(len(output_bits), np.bool_)
-    operand_of_start, operand_of = lists_by_key(np.concatenate((lhs, rhs)), len(value_bits))
+    operand_of_start, operand_of = lists_by_key(np.concatenate((lhs, rhs)), len(word_bits))
     operations = len(lhs)
-    uses = np.zeros(len(value_bits), np.int32)
+    uses = np.zeros(len(word_bits), np.int32)
     step_count = len(kind)
     for step in range(step_count):
         if kind[step] == OPERATE:
@@ -138,7 +138,7 @@ def place_steps(
     slice_bits = np.zeros(slice_of_step[-1] + 1 if step_count else 0, np.int64)
     for step in range(step_count):
         if kind[step] == OPERATE:
-            slice_bits[slice_of_step[step]] += value_bits[inputs + index[step]]
+            slice_bits[slice_of_step[step]] += word_bits[inputs + index[step]]
     turn = 0
     previous_slice = NONE
     dirty_top = domains
@@ -167,7 +167,7 @@ def place_steps(
         flags, a, b, r = 0, NONE, NONE, NONE
         if what in (LOAD, OPERATE):
             value = item if what == LOAD else inputs + item
-            bits = value_bits[value]
+            bits = word_bits[value]
             left, right, copied = NONE, NONE, NONE
             if what == OPERATE:
                 left, right = lhs[item], rhs[item]
@@ -175,7 +175,7 @@ def place_steps(
                 if a // domains == b // domains:
                     stamp += 1
                     avoid[a // domains] = stamp
-                    copy_bits = value_bits[right]
+                    copy_bits = word_bits[right]
                     cell = find_word(free, zero, copy_bits, 0, value_tracks, turn, domains, avoid, stamp)
                     if cell == NONE:
                         cell = find_word(free, free, copy_bits, 0, value_tracks, turn, domains, avoid, stamp)
@@ -198,12 +198,12 @@ def place_steps(
                     avoid[cells[partner] // domains] = stamp
             placed = False
             if what == OPERATE and in_place and lhs_shift[item] == 0 and rhs_shift[item] == 0:
-                keep = _dying_operand(left, right, subtract[item], uses, value_bits)
+                keep = _dying_operand(left, right, subtract[item], uses, word_bits)
                 if keep == right and copied != NONE:
                     keep = NONE
                 if keep != NONE and avoid[(a if keep == left else b) // domains] != stamp:
                     r = a if keep == left else b
-                    had = value_bits[keep]
+                    had = word_bits[keep]
                     extra = bits - had
                     if extra <= 0 or (
                         not value_signed[keep]
@@ -252,12 +252,12 @@ def place_steps(
             count += 1
             if what != LOAD:
                 if copied != NONE:
-                    set_cells(free, copied, value_bits[right], domains, True)
+                    set_cells(free, copied, word_bits[right], domains, True)
                 for side in range(2):
                     operand = right if side else left
                     uses[operand] -= 1
                     if uses[operand] == 0 and not (what == IN_PLACE and cells[operand] == r):
-                        set_cells(free, cells[operand], value_bits[operand], domains, True)
+                        set_cells(free, cells[operand], word_bits[operand], domains, True)
         elif what == ACCUMULATE:
             output, value = accumulate_output[item], accumulate_value[item]
             if output_cells[output] == NONE:
@@ -282,7 +282,7 @@ def place_steps(
             count += 1
             uses[value] -= 1
             if uses[value] == 0:
-                set_cells(free, cells[value], value_bits[value], domains, True)
+                set_cells(free, cells[value], word_bits[value], domains, True)
         else:
             a = output_cells[item]
             if a == NONE:
@@ -292,7 +292,7 @@ def place_steps(
                 flags = NEGATED if accumulate_subtract[accumulation] else 0
                 uses[value] -= 1
                 if uses[value] == 0:
-                    set_cells(free, a, value_bits[value], domains, True)
+                    set_cells(free, a, word_bits[value], domains, True)
             elif not started[item]:
                 out_kind[count], out_flags[count], out_index[count] = SET, 0, item
                 out_a[count], out_b[count], out_r[count] = NONE, NONE, a

@@ -8,8 +8,11 @@ import numpy as np
 
 from imcflow.dialect.placement import StepKind
 from imcflow.errors import ImcflowError
+from imcflow.passes.allocation.allocate import word_bits
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from imcflow.dialect.add_sub_program import AddSubProgram
     from imcflow.dialect.placement import Placement
     from imcflow.passes.allocation.allocate import ArrayGeometry
@@ -29,13 +32,19 @@ class PlacementError(ImcflowError):
     """A placement is wrong: the message names the step."""
 
 
-def check_placement(program: AddSubProgram, placement: Placement, geometry: ArrayGeometry) -> None:
+def check_placement(
+    program: AddSubProgram,
+    placement: Placement,
+    geometry: ArrayGeometry,
+    loaded_bits: NDArray[np.int32] | None = None,
+) -> None:
     """Replay a placement.
 
     Args:
         program: with intervals.
         placement: of that program.
         geometry: of the target's arrays.
+        loaded_bits: as for `place_program`.
 
     Raises:
         PlacementError: on the first wrong step, or if an output is never stored.
@@ -66,6 +75,7 @@ def check_placement(program: AddSubProgram, placement: Placement, geometry: Arra
         program.accumulate_output,
         program.accumulate_value,
         program.values.bits,
+        word_bits(program, loaded_bits),
         program.outputs.bits,
         program.bias != 0,
         stored,

@@ -38,6 +38,7 @@ def replay(
     accumulate_output: I32,
     accumulate_value: I32,
     value_bits: I32,
+    word_bits: I32,
     output_bits: I32,
     has_bias: Flags,
     stored: Flags,
@@ -83,7 +84,7 @@ def replay(
         bits, number = 0, 0
         if what in (LOAD, OPERATE, IN_PLACE, COPY):
             number = item if what in (LOAD, COPY) else inputs + item
-            bits = value_bits[number]
+            bits = word_bits[number]
         elif what in (START, ACCUMULATE):
             number = values + accumulate_output[item]
             bits = output_bits[accumulate_output[item]]
@@ -103,9 +104,9 @@ def replay(
             if what == IN_PLACE:
                 kept = right if flags[step] & SWAPPED else left
                 other = left if flags[step] & SWAPPED else right
-                if not _holds(content, bit, r[step], min(value_bits[kept], bits), kept, tracks, domains):
+                if not _holds(content, bit, r[step], min(word_bits[kept], bits), kept, tracks, domains):
                     return step, NOT_THERE
-                for cell in range(r[step] + value_bits[kept], r[step] + bits):
+                for cell in range(r[step] + word_bits[kept], r[step] + bits):
                     if content[cell] != ZERO:
                         return step, NOT_ZERO
                 left, right = other, -1
@@ -121,8 +122,9 @@ def replay(
                 if other_track in (track, r[step] // domains, carry // domains):
                     return step, ONE_TRACK
         elif what == COPY:
-            if not _holds(content, bit, a[step], bits, number, tracks, domains):
+            if not _holds(content, bit, a[step], value_bits[number], number, tracks, domains):
                 return step, NOT_THERE
+            bits = value_bits[number]
         elif what in (START, ACCUMULATE):
             value = accumulate_value[item]
             if not _holds(content, bit, a[step], value_bits[value], value, tracks, domains):
@@ -161,7 +163,7 @@ def replay(
 
 @numba.njit(cache=True, nogil=True)
 def _inside(cell: int, bits: int, tracks: int, domains: int) -> bool:
-    return 0 <= cell and bits > 0 and cell % domains + bits <= domains and cell // domains < tracks
+    return cell >= 0 and bits > 0 and cell % domains + bits <= domains and cell // domains < tracks
 
 
 @numba.njit(cache=True, nogil=True)

@@ -36,12 +36,17 @@ class EmissionPoint:
         array: number of the array inside the kernel.
         port_elements: window elements per kernel input; 0 if there is one input.
         first_output: output channel of the program's output 0.
+        loaded_bits: bits in which each window element is loaded [inputs]; None: those of its interval.
+        stored_bits, stored_signed: type of the output; 0: wide enough for every sum.
         step_rows: STORE_STEP through row `first_output + output` of the kernel's step table instead of STORE.
     """
 
     array: int = 0
     port_elements: int = 0
     first_output: int = 0
+    loaded_bits: NDArray[np.int32] | None = None
+    stored_bits: int = 0
+    stored_signed: bool = False
     step_rows: bool = False
 
 
@@ -65,7 +70,7 @@ def emit_instructions(program: AddSubProgram, placement: Placement, layer: str, 
     table: Table = np.zeros(int(start[-1]), dtype=instruction_dtype())
     writer = _Writer(program, program.values, program.outputs, placement, table, start[:-1], count)
     writer.clears()
-    writer.loads(at.port_elements)
+    writer.loads(at)
     writer.operations()
     writer.in_place_operations()
     writer.copies()
@@ -174,16 +179,19 @@ class _Writer:
         placed = self.placement
         self._put(rows, opcode=Opcode.CLEAR, r=placed.r[steps], r_bits=placed.b[steps], imm=words)
 
-    def loads(self, port_elements: int) -> None:
+    def loads(self, at: EmissionPoint) -> None:
         steps, element, rows = self._steps(StepKind.LOAD)
-        port = element // port_elements if port_elements else np.zeros_like(element)
+        bits = self.values.bits[: self.program.input_count]
+        if at.loaded_bits is not None:
+            bits = np.maximum(bits, at.loaded_bits)
+        port = element // at.port_elements if at.port_elements else np.zeros_like(element)
         self._put(
             rows,
             opcode=Opcode.LOAD,
             r=self.placement.r[steps],
-            r_bits=self.values.bits[element],
+            r_bits=bits[element],
             port=port,
-            imm=element - port * port_elements,
+            imm=element - port * at.port_elements,
         )
 
     def copies(self) -> None:
@@ -339,6 +347,11 @@ class _Writer:
         from_value = direct >= 0
         bits = np.where(from_value, self.values.bits[direct], bits)
         signed = np.where(from_value, self.values.signed[direct], signed)
+        if at.stored_bits and not at.step_rows:
+            # Where the type says more about the sum than its interval, the type is right: the low bits hold the sum.
+            spare = signed & (not at.stored_signed)
+            bits = np.minimum(bits - spare, at.stored_bits - (~signed & at.stored_signed))
+            signed = signed & at.stored_signed
         self._put(
             rows,
             opcode=Opcode.STORE_STEP if at.step_rows else Opcode.STORE,
