@@ -1,4 +1,4 @@
-"""Unit cells of the macro model: gate area, delay and capacitance, and the adders, registers and multipliers made of them.
+"""Unit cells of the macro model: one gate, and the adders, registers and multipliers made of it.
 
 Source of every number and formula: sheet `imc_cost_model.md` 3.1 (Sun, Houshmand, Verhelst, ICCAD 2023,
 arXiv 2405.14978, released implementation): 28 nm, one NAND2 gate as the unit.
@@ -93,7 +93,7 @@ CELLS_28NM = UnitCells()
 
 
 def cells_at_node(technology_nm: float) -> UnitCells:
-    """The 28 nm cells with the gate capacitance of another node, `C_ND2 = 0.019 node + 0.168` fF (sheet 2.8, variant A).
+    """The 28 nm cells with the gate capacitance of another node, `C_ND2 = 0.019 node + 0.168` fF (sheet 2.8, A).
 
     Area and delay stay those of 28 nm; results at other nodes are extrapolations and must be reported as such.
 

@@ -68,7 +68,7 @@ class Conventions:
         sliding_registers: input registers shift along the innermost output loop, so a window is loaded once.
         branch_tensors_on_chip: results read by several layers, or joined by an addition, stay in the buffer when they
             fit; else they go through the outermost memory.
-        levels_per_layer: a level is left out when this layer's operand fits below it, else when it does for the network.
+        levels_per_layer: a level is left out when a layer's operand fits below it; else the network decides.
         weights_resident: weights stay in the cells between inferences when the whole network fits.
         network_io_on_chip: the network's input is already in the buffer and its output stays there.
         serial_weight_loading: one row of weights per cycle, never hidden behind computation (ICCAD'23); else weight

@@ -1,7 +1,7 @@
 """Cost of a layer and of a network on a crossbar target: energy by part, cycles by phase, time and efficiency.
 
-    layer_cost(target, layer, mapping)      one layer, with a given mapping or the best one found
-    network_cost(target, layers)            all layers in order, with what stays on chip between them
+layer_cost(target, layer, mapping)      one layer, with a given mapping or the best one found
+network_cost(target, layers)            all layers in order, with what stays on chip between them
 """
 
 from __future__ import annotations
@@ -89,8 +89,6 @@ def network_cost(
     for layer, placement in zip(layers, placements, strict=True):
         key = (layer.search_key, placement)
         if key not in known:
-            known[key] = layer_cost(
-                target, layer, placement=placement, conventions=conventions, objective=objective
-            )
+            known[key] = layer_cost(target, layer, placement=placement, conventions=conventions, objective=objective)
         costs.append(known[key].renamed(layer.name))
     return NetworkCost(target=target, conventions=conventions.name, layers=tuple(costs))

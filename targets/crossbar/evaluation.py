@@ -83,8 +83,8 @@ class Evaluation:
     def least_cycles(self, candidate: Candidate) -> float:
         """A lower bound of `cycles`: computation, or the time to move all weights through their ports.
 
-        Weights are not hidden before the first product, so a stream of `count` periods of `needed` cycles takes at
-        least `needed count` cycles: what does not stall fits into the computation.
+        Weights are not hidden before the first product, so a stream of `repeats` periods of `needed` cycles takes at
+        least `needed repeats` cycles: what does not stall fits into the computation.
         """
         if self.conventions.serial_weight_loading or not self.conventions.loading_counts:
             return self.compute_cycles
@@ -189,12 +189,12 @@ class Evaluation:
                 energy[level.name] += accesses * unit
         if operand is Operand.WEIGHT and self.conventions.serial_weight_loading:
             energy[chain[0].name] = self._row_write_energy_pj(average)
-        busy = max((needed_cycles(t, chain, operand) * int(t.count) for t in whole.transfers), default=0)
+        busy = max((needed_cycles(t, chain, operand) * int(t.repeats) for t in whole.transfers), default=0)
         return _Flows(average, whole, chain, energy, sum(energy.values()), busy if len(chain) > 1 else 0)
 
     def _row_write_energy_pj(self, weights: OperandFlow) -> float:
         """Writing whole rows: every column of a mapped row is written at each reload (ICCAD'23)."""
         rows = mapped_array(self.layer, self.spatial, self.conventions).rows
-        reloads = sum(t.count for t in weights.transfers if t.move.writes and t.level == 0)
+        reloads = sum(t.repeats for t in weights.transfers if t.move.writes and t.level == 0)
         unit = self._chains[Operand.WEIGHT][0].write_energy_pj
         return reloads * rows * self.target.macro.output_channels * unit

@@ -32,7 +32,7 @@ class Transfer(NamedTuple):
         amount: elements per period and instance of the level.
         bits: width of an element.
         period: MAC iterations between two transfers (1 at the multipliers).
-        count: periods in the layer.
+        repeats: periods in the layer.
         window: iterations of a period in which a level without a second buffer may be refilled.
         mean_bits: bits per iteration averaged over the period.
     """
@@ -42,7 +42,7 @@ class Transfer(NamedTuple):
     amount: float
     bits: int
     period: float
-    count: float
+    repeats: float
     window: float
     mean_bits: int
 
@@ -168,9 +168,7 @@ def operand_flow(
     return OperandFlow(tuple(transfers), effective, elements[1] * widths[1])
 
 
-def _transfer(
-    level: int, move: Move, stream: tuple[float, float, int], bits: int, total: int
-) -> Transfer:
+def _transfer(level: int, move: Move, stream: tuple[float, float, int], bits: int, total: int) -> Transfer:
     amount, period, top_irrelevant = stream
     exact = total / period
     count = exact if exact != int(exact) else int(exact)
@@ -220,7 +218,7 @@ def transfer_accesses(
     if port is None or not transfer.amount:
         return 0.0
     bits = transfer.amount * transfer.bits
-    repeats = transfer.count * unrolling.unit_counts[transfer.level + 1]
+    repeats = transfer.repeats * unrolling.unit_counts[transfer.level + 1]
     if rounding is Rounding.PORT_MINIMUM:
         units = math.ceil(bits / port.min_width_bits)
         return float(int(units * (port.min_width_bits / port.max_width_bits) * repeats))

@@ -45,12 +45,12 @@ class Activity(NamedTuple):
     needed: int
     allowed: float
     period: float
-    count: float
+    repeats: float
 
     @property
     def slack(self) -> float:
         """Stall (positive) or slack (negative) cycles after the first period."""
-        return (self.needed - self.allowed) * (self.count - 1)
+        return (self.needed - self.allowed) * (self.repeats - 1)
 
 
 class MovingFlows(NamedTuple):
@@ -94,7 +94,7 @@ def union_of_windows(activities: Sequence[Activity]) -> float:
     """
     for activity in activities:
         if activity.allowed == activity.period:
-            return activity.period * activity.count
+            return activity.period * activity.repeats
     ordered = sorted(activities, key=lambda activity: (activity.period, activity.allowed))
 
     def covered(depth: int, length: float) -> float:
@@ -108,7 +108,7 @@ def union_of_windows(activities: Sequence[Activity]) -> float:
         return whole * within + start + covered(depth - 1, rest) - covered(depth - 1, start)
 
     longest = ordered[-1]
-    return covered(len(ordered), longest.period) * longest.count
+    return covered(len(ordered), longest.period) * longest.repeats
 
 
 def port_stall(activities: Sequence[Activity]) -> float:
@@ -119,7 +119,7 @@ def port_stall(activities: Sequence[Activity]) -> float:
         return activities[0].slack
     stalls = sum(activity.slack for activity in activities if activity.slack > 0)
     slack = sum(activity.slack for activity in activities if activity.slack <= 0)
-    windows = sum(activity.allowed * (activity.count - 1) for activity in activities)
+    windows = sum(activity.allowed * (activity.repeats - 1) for activity in activities)
     return stalls + max(0.0, slack + windows - union_of_windows(activities))
 
 
@@ -143,7 +143,7 @@ def _streams(flows: MovingFlows) -> dict[tuple[str, str], list[tuple[Operand, Tr
         for transfer in flows.whole[operand].transfers:
             level = chain[transfer.level]
             port = level.port_for(operand, transfer.move)
-            if port is not None and int(transfer.count) > 0:
+            if port is not None and int(transfer.repeats) > 0:
                 streams.setdefault((level.name, port.name), []).append((operand, transfer, port, level))
     return streams
 
@@ -173,7 +173,7 @@ def layer_cycles(
             free = buffered[operand][position]
             allowed = math.ceil((int(transfer.period) if free else int(transfer.window)) * cycles_per_mac)
             period = math.ceil(int(transfer.period) * cycles_per_mac)
-            activities.append(Activity(_needed(transfer, port, 1), allowed, period, int(transfer.count)))
+            activities.append(Activity(_needed(transfer, port, 1), allowed, period, int(transfer.repeats)))
         stall = max(stall, port_stall(activities))
     compute = iterations * cycles_per_mac
     if not loading:
@@ -201,13 +201,13 @@ def serial_weight_cycles(
             position = transfer.level if below else transfer.level + 1
             allowed = transfer.period if buffered[operand][position] else transfer.window
             needed = _needed(transfer, port, cycles_per_mac)
-            activities.append(Activity(needed, allowed, transfer.period, transfer.count))
+            activities.append(Activity(needed, allowed, transfer.period, transfer.repeats))
         stall = max(stall, port_stall(activities))
     reloads = 0.0
     chain = flows.chains[Operand.WEIGHT]
     if len(chain) > 1:
         writes = [t for t in flows.whole[Operand.WEIGHT].transfers if t.move is Move.IN_FROM_ABOVE and t.level == 0]
-        reloads = sum(transfer.count for transfer in writes)
+        reloads = sum(transfer.repeats for transfer in writes)
     return Cycles(iterations * cycles_per_mac, max(stall, reloads * mapped_rows * kept_tiles))
 
 
@@ -233,7 +233,7 @@ def _first_and_last(
                 continue
             key = (operand, transfer.level, transfer.move)
             cycles = _needed(transfer, port, 1)
-            if int(transfer.count) == 1:
+            if int(transfer.repeats) == 1:
                 least = math.ceil(flows.whole[operand].register_bits / port.max_width_bits)
                 once.append((key, cycles, least))
             else:
@@ -257,7 +257,7 @@ def _serves_both(port: Port, flows: MovingFlows) -> bool:
 
 def _loading(flows: MovingFlows, ends: _Ends) -> float:
     """Cycles before the first product: the two inputs load side by side except where they share a port on both ends."""
-    alone = dict.fromkeys((Operand.INPUT, Operand.WEIGHT), 0.0)
+    alone: dict[Operand, float] = {Operand.INPUT: 0.0, Operand.WEIGHT: 0.0}
     half = dict(alone)
     both = dict(alone)
     for operand in alone:

@@ -35,8 +35,8 @@ class Macro:
     """One in-memory-computing array and its periphery.
 
     Raises:
-        TargetError: a value is out of its range; R, B_w and b must be powers of two (the adder trees are complete),
-            b must divide B_a, an analog macro needs `adc_bits`, a digital one has none.
+        TargetError: a value is out of its range; R, B_w and, in a digital macro, b must be powers of two (the adder
+            trees are complete), b must divide B_a, an analog macro needs `adc_bits`, a digital one has none.
     """
 
     kind: MacroKind
@@ -53,11 +53,12 @@ class Macro:
     cells: UnitCells = CELLS_28NM
 
     def __post_init__(self) -> None:
-        for key in ("rows", "weight_bits", "bits_per_cycle"):
+        trees = ("rows", "weight_bits", *(("bits_per_cycle",) if self.kind is MacroKind.DIGITAL else ()))
+        for key in trees:
             value = getattr(self, key)
             if not is_power_of_two(value):
                 raise TargetError(f"macro.{key} is {value}, but must be a power of two: the adder trees are complete")
-        for key in ("output_channels", "activation_bits", "macro_count", "weights_per_multiplier"):
+        for key in ("output_channels", "activation_bits", "bits_per_cycle", "macro_count", "weights_per_multiplier"):
             if getattr(self, key) < 1:
                 raise TargetError(f"macro.{key} is {getattr(self, key)}, but must be at least 1")
         if self.activation_bits % self.bits_per_cycle:

@@ -97,7 +97,7 @@ class MemoryLevel:
         for port in self.ports:
             if not 0 < port.min_width_bits <= port.max_width_bits:
                 raise TargetError(
-                    f"memory {self.name}: port {port.name} has widths {port.min_width_bits}..{port.max_width_bits} bit, "
+                    f"memory {self.name}: port {port.name} is {port.min_width_bits}..{port.max_width_bits} bits wide, "
                     "but needs 0 < min_width_bits <= max_width_bits"
                 )
 
@@ -122,7 +122,6 @@ Hierarchy = tuple[MemoryLevel, ...]
 def levels_of(hierarchy: Iterable[MemoryLevel], operand: Operand) -> Hierarchy:
     """The chain of levels that one operand passes, from the array outwards."""
     return tuple(level for level in hierarchy if operand in level.operands)
-
 
 
 def simple_port(name: str, width_bits: int, operands: Iterable[Operand], moves: Iterable[Move]) -> Port:

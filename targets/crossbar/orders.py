@@ -29,7 +29,6 @@ Levels = tuple[tuple["Loop", ...], ...]
 Signature = tuple[object, ...]
 
 
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One allocation of all loops to the levels.
@@ -265,9 +264,7 @@ class OrderSpace:
                 fewest, best = accesses, [stop for stop, _ in combination]
         return best
 
-    def _signature(
-        self, operand: Operand, order: tuple[int, ...], keys: list[int], splits: list[int]
-    ) -> Signature:
+    def _signature(self, operand: Operand, order: tuple[int, ...], keys: list[int], splits: list[int]) -> Signature:
         """What determines an operand's data flow: its tiles, periods and the loops at the top of each level."""
         irrelevant, relevant, kinds = self._irrelevant[operand], self._relevant[operand], self._kinds
         starts = [0, *splits[:-1]]
@@ -285,7 +282,7 @@ class OrderSpace:
         for level, start in enumerate(starts):
             stop = starts[level + 1] if level + 1 < len(starts) else length
             parts.append(keys[stop])
-            tops = []
+            tops: list[int] = []
             for flags in (irrelevant, relevant):
                 product, position = 1, stop
                 while position > start and flags[order[position - 1]]:

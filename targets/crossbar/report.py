@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from imcflow.targets.cost_text import aligned
 from imcflow.targets.crossbar.memory import Part
 from imcflow.targets.crossbar.peak import MacroParts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from imcflow.targets.crossbar.latency import Cycles
     from imcflow.targets.crossbar.layers import Operand
@@ -46,9 +47,7 @@ class EnergySplit:
     links: float = 0.0
 
     @classmethod
-    def of(
-        cls, array: MacroParts, memory: Mapping[Operand, Mapping[str, float]], hierarchy: Hierarchy
-    ) -> EnergySplit:
+    def of(cls, array: MacroParts, memory: Mapping[Operand, Mapping[str, float]], hierarchy: Hierarchy) -> EnergySplit:
         """Sum macro parts and memory levels into the reported parts."""
         part_of = {level.name: level.part for level in hierarchy}
         by_part = dict.fromkeys(Part, 0.0)
@@ -227,10 +226,10 @@ class NetworkCost:
     def table(self) -> str:
         """A text table, one row per layer and a total."""
         header = ("layer", "MACs", "util %", "cycles", "us", "uJ", *(f"{p} %" for p in _PARTS))
-        rows = [_row(layer.name, layer.macs, layer.utilisation, layer.cycles.total, layer.time_ns, layer.split) for layer in self.layers]
+        rows = [_row(c.name, c.macs, c.utilisation, c.cycles.total, c.time_ns, c.split) for c in self.layers]
         busy = sum(layer.utilisation * layer.cycles.compute for layer in self.layers) / max(self.compute_cycles, 1)
         rows.append(_row("total", self.macs, busy, self.cycles, self.time_ns, self.split))
-        return format_table(header, rows)
+        return aligned(header, rows)
 
 
 _PARTS = tuple(field.name for field in fields(EnergySplit) if field.name != "links")
@@ -248,14 +247,3 @@ def _row(name: str, macs: int, utilisation: float, cycles: float, time_ns: float
         f"{split.total / _PJ_PER_UJ:.4f}",
         *shares,
     ]
-
-
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Plain text columns: the first left-aligned, the others right-aligned."""
-    widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [cells[0].ljust(widths[0])] + [cell.rjust(w) for cell, w in zip(cells[1:], widths[1:], strict=True)]
-        return "  ".join(padded).rstrip()
-
-    return "\n".join((line(header), *(line(row) for row in rows)))

@@ -105,9 +105,7 @@ def _consumers(layers: Sequence[Layer]) -> dict[str, list[int]]:
     return readers
 
 
-def network_placements(
-    target: CrossbarTarget, layers: Sequence[Layer], conventions: Conventions
-) -> list[Placement]:
+def network_placements(target: CrossbarTarget, layers: Sequence[Layer], conventions: Conventions) -> list[Placement]:
     """A placement for every layer of a network.
 
     Raises:
@@ -137,9 +135,7 @@ def network_placements(
     return placements
 
 
-def _linear_outputs(
-    target: CrossbarTarget, layers: Sequence[Layer], readers: dict[str, list[int]]
-) -> dict[str, str]:
+def _linear_outputs(target: CrossbarTarget, layers: Sequence[Layer], readers: dict[str, list[int]]) -> dict[str, str]:
     """Outputs with several readers, or whose reader has several sources, go to the outermost memory."""
     outermost = _buffers(target)[-1].name
     levels: dict[str, str] = {}
@@ -150,15 +146,16 @@ def _linear_outputs(
     return levels
 
 
-def _kept_outputs(
-    target: CrossbarTarget, layers: Sequence[Layer], readers: dict[str, list[int]]
-) -> dict[str, str]:
+def _kept_outputs(target: CrossbarTarget, layers: Sequence[Layer], readers: dict[str, list[int]]) -> dict[str, str]:
     """Outputs stay in the innermost buffer while the live tensors fit; the largest idle one leaves first."""
     buffers = _buffers(target)
     inner, outer = buffers[0], buffers[-1].name
     levels = {layer.name: default_placement(target, layer).output_level for layer in layers}
     position = {layer.name: index for index, layer in enumerate(layers)}
-    finished = {layer.name: layer.operand_bits(Operand.OUTPUT) // layer.partial_sum_bits * layer.output_bits for layer in layers}
+    finished = {
+        layer.name: int(layer.tile_elements(Operand.OUTPUT, layer.sizes, clip=True)) * layer.output_bits
+        for layer in layers
+    }
     for index, layer in enumerate(layers):
         idle = [
             name

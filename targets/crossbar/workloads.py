@@ -7,6 +7,7 @@ references. Names of layers follow that list.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from imcflow.targets.crossbar.layers import Layer
@@ -70,9 +71,7 @@ def resnet8() -> tuple[Layer, ...]:
 
 def ds_cnn() -> tuple[Layer, ...]:
     """DS-CNN (keyword spotting, 49 x 10 features): 2,656,768 MACs, 22,016 weights."""
-    layers = [
-        Layer("conv0", K=64, C=1, OX=5, OY=25, FX=4, FY=10, stride_x=2, stride_y=2, input_x=10, input_y=49)
-    ]
+    layers = [Layer("conv0", K=64, C=1, OX=5, OY=25, FX=4, FY=10, stride_x=2, stride_y=2, input_x=10, input_y=49)]
     for block in range(1, 5):
         layers.append(_depthwise(f"dw{block}", 64, 5, 25, 1, layers[-1].name))
         layers.append(Layer(f"pw{block}", K=64, C=64, OX=5, OY=25, sources=(f"dw{block}",)))
@@ -107,7 +106,7 @@ def deep_autoencoder() -> tuple[Layer, ...]:
     """Deep autoencoder (anomaly detection, 640 features): 264,192 MACs and weights."""
     widths = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)
     layers: list[Layer] = []
-    for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         layers.append(_gemm(f"fc{index}", outputs, inputs, *(layer.name for layer in layers[-1:])))
     return tuple(layers)
 

@@ -1,0 +1,300 @@
+"""Descriptions of crossbar targets: the kinds `aimc` and `dimc`.
+
+A description states a macro, optionally the memory around it, and, for a published chip, its circuit, the activity it
+was measured at and what was measured. Every number of physics carries its source; groups of structural numbers carry
+one for the group.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from imcflow.errors import TargetError
+from imcflow.targets.crossbar.cells import CELLS_28NM
+from imcflow.targets.crossbar.datapath import Activity, Block, BlockKind, Circuit
+from imcflow.targets.crossbar.layers import Operand
+from imcflow.targets.crossbar.macro import Macro, MacroKind, is_power_of_two
+from imcflow.targets.crossbar.memory import Axis, Hierarchy, MemoryLevel, Move, Part, Port, simple_port, weight_cells
+from imcflow.targets.crossbar.target import CrossbarTarget
+from imcflow.targets.schema import Quantity, StrictModel, TargetDescription
+
+_ACTIVATIONS = (Operand.INPUT, Operand.OUTPUT)
+_FJ_PER_PJ = 1e3
+_UM2_PER_MM2 = 1e6
+
+
+class MacroModel(StrictModel):
+    """The computing array; symbols R, N, H, D_m, B_w, B_a, b of the cost model."""
+
+    source: str = Field(min_length=1)
+    rows: int = Field(ge=1, le=65536)
+    output_channels: int = Field(ge=1, le=65536)
+    macro_count: int = Field(default=1, ge=1, le=65536)
+    weights_per_multiplier: int = Field(default=1, ge=1, le=65536)
+    weight_bits: int = Field(default=8, ge=1, le=32)
+    activation_bits: int = Field(default=8, ge=1, le=32)
+    bits_per_cycle: int = Field(default=1, ge=1, le=32)
+    adc_bits: float | None = Field(default=None, gt=0, le=16)
+    """A, one ADC per physical column; analog macros only."""
+    technology_nm: float = Field(default=28.0, ge=3, le=180)
+    supply_v: Quantity
+    cell_area_um2_per_bit: Quantity | None = None
+    cell_write_energy_pj_per_weight: Quantity
+
+    @field_validator("rows", "weight_bits")
+    @classmethod
+    def _complete_trees(cls, value: int, info: ValidationInfo) -> int:
+        if not is_power_of_two(value):
+            raise ValueError(f"{info.field_name} must be a power of two, because the adder trees are complete")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_cycles(self) -> MacroModel:
+        if self.activation_bits % self.bits_per_cycle:
+            raise ValueError(f"bits_per_cycle {self.bits_per_cycle} must divide activation_bits {self.activation_bits}")
+        return self
+
+
+class MemoryModel(StrictModel):
+    """Registers at rows and columns, an activation buffer, and DRAM (or the top memory for weights).
+
+    Register energy and area follow from the unit cells: E_FF and A_FF per bit. A buffer port takes accesses of
+    `buffer_min_width_bits` to `buffer_width_bits`; energies are per access of the full width.
+    """
+
+    source: str = Field(min_length=1)
+    input_register_bits: int = Field(ge=1, le=65536)
+    output_register_bits: int = Field(ge=1, le=65536)
+    buffer_size_bits: int = Field(ge=1)
+    buffer_width_bits: int = Field(ge=1, le=1 << 20)
+    buffer_min_width_bits: int = Field(ge=1, le=1 << 20)
+    buffer_ports: Literal["shared", "separate"]
+    """shared: one read and one write port; separate: a port for each stream."""
+    buffer_read_energy_pj: Quantity
+    buffer_write_energy_pj: Quantity
+    buffer_area_mm2: Quantity
+    dram_size_bits: int = Field(ge=1)
+    dram_width_bits: int = Field(ge=1, le=1 << 20)
+    dram_read_energy_pj: Quantity
+    dram_write_energy_pj: Quantity
+    dram_holds: Literal["weights", "everything"]
+
+    @model_validator(mode="after")
+    def _ordered_widths(self) -> MemoryModel:
+        if self.buffer_min_width_bits > self.buffer_width_bits:
+            raise ValueError(
+                f"buffer_min_width_bits {self.buffer_min_width_bits} exceeds buffer_width_bits {self.buffer_width_bits}"
+            )
+        return self
+
+
+class BlockModel(StrictModel):
+    """One kind of block of a published circuit; see `datapath.Block`."""
+
+    kind: Literal[
+        "multipliers",
+        "adder-tree",
+        "place-value-tree",
+        "adder",
+        "accumulator",
+        "register",
+        "lines",
+        "adc",
+        "dac",
+        "cells",
+    ]
+    count: float = Field(gt=0)
+    bits: float = Field(default=1.0, gt=0)
+    inputs: int = Field(default=1, ge=1)
+    input_bits: float = Field(default=0.0, ge=0)
+    area_um2: float = Field(default=0.0, ge=0)
+    activity: Literal["products", "inputs", "weights", "always"] = "always"
+    stage: int | None = Field(default=0, ge=0, le=15)
+    energy: bool = True
+    area: bool = True
+    note: str | None = Field(default=None, min_length=1)
+
+    def block(self) -> Block:
+        """The block for the model."""
+        return Block(
+            kind=BlockKind(self.kind),
+            count=self.count,
+            bits=self.bits,
+            inputs=self.inputs,
+            input_bits=self.input_bits,
+            area_um2=self.area_um2,
+            activity=Activity(self.activity),
+            stage=self.stage,
+            energy=self.energy,
+            area=self.area,
+        )
+
+
+class MeasurementModel(StrictModel):
+    """A published chip: its circuit, the data it was measured with, the measured and the earlier modelled figures."""
+
+    publication: str = Field(min_length=1)
+    circuit_source: str = Field(min_length=1)
+    macs_per_product: float = Field(gt=0)
+    cycles_per_product: float = Field(gt=0)
+    transfers_per_cycle: int = Field(default=1, ge=1, le=16)
+    circuit: tuple[BlockModel, ...] = Field(min_length=1)
+    input_toggle: Quantity
+    weight_density: Quantity
+    activity_published: bool
+    energy_fj_per_mac: Quantity
+    clock_ns: Quantity
+    area_mm2: Quantity
+    earlier_energy_ratio: Quantity
+    earlier_clock_ratio: Quantity
+    earlier_area_ratio: Quantity
+    deviations: str = Field(min_length=1)
+    """Named circuit differences behind every larger deviation."""
+
+    @field_validator("circuit", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+class CrossbarDescription(TargetDescription):
+    """What both kinds share."""
+
+    macro: MacroModel
+    memory: MemoryModel | None = None
+    measurement: MeasurementModel | None = None
+
+    def macro_kind(self) -> MacroKind:
+        """Analog or digital."""
+        return MacroKind(self.kind)
+
+    def crossbar_macro(self) -> Macro:
+        """The macro for the cost model."""
+        area = self.macro.cell_area_um2_per_bit
+        return Macro(
+            kind=self.macro_kind(),
+            rows=self.macro.rows,
+            output_channels=self.macro.output_channels,
+            weight_bits=self.macro.weight_bits,
+            activation_bits=self.macro.activation_bits,
+            bits_per_cycle=self.macro.bits_per_cycle,
+            adc_bits=self.macro.adc_bits,
+            macro_count=self.macro.macro_count,
+            weights_per_multiplier=self.macro.weights_per_multiplier,
+            supply_v=self.macro.supply_v.value,
+            cell_area_um2_per_bit=None if area is None else area.value,
+        )
+
+    def crossbar_target(self) -> CrossbarTarget:
+        """Macro and memory for the cost model.
+
+        Raises:
+            TargetError: the description has no memory.
+        """
+        if self.memory is None:
+            raise TargetError(f"target {self.name} describes a macro without memory: no layer can be costed on it")
+        return CrossbarTarget(self.name, self.crossbar_macro(), _hierarchy(self.macro, self.memory))
+
+    def circuit(self) -> Circuit:
+        """The published circuit.
+
+        Raises:
+            TargetError: the description is of no published chip.
+        """
+        if self.measurement is None:
+            raise TargetError(f"target {self.name} is no measured chip")
+        return Circuit(
+            blocks=tuple(block.block() for block in self.measurement.circuit),
+            macs_per_product=self.measurement.macs_per_product,
+            cycles_per_product=self.measurement.cycles_per_product,
+            transfers_per_cycle=self.measurement.transfers_per_cycle,
+            technology_nm=self.macro.technology_nm,
+            supply_v=self.macro.supply_v.value,
+        )
+
+
+class AimcTarget(CrossbarDescription):
+    """Analog in-memory computing: DACs, bit-line sums, ADCs."""
+
+    kind: str = Field(pattern=r"^aimc$")
+
+    @model_validator(mode="after")
+    def _has_converters(self) -> AimcTarget:
+        if self.macro.adc_bits is None:
+            raise ValueError("macro.adc_bits is missing: an analog macro needs it")
+        return self
+
+
+class DimcTarget(CrossbarDescription):
+    """Digital in-memory computing: one-bit multipliers and adder trees."""
+
+    kind: str = Field(pattern=r"^dimc$")
+
+    @model_validator(mode="after")
+    def _one_tree_per_bit(self) -> DimcTarget:
+        if self.macro.adc_bits is not None:
+            raise ValueError("macro.adc_bits is set, but a digital macro has no ADC")
+        if not is_power_of_two(self.macro.bits_per_cycle):
+            raise ValueError("macro.bits_per_cycle must be a power of two: one adder tree per bit, joined by a tree")
+        return self
+
+
+def _hierarchy(macro: MacroModel, memory: MemoryModel) -> Hierarchy:
+    """Memory levels from the array outwards: cells, input registers, output registers, buffer, DRAM."""
+    flip_flop_pj = CELLS_28NM.flip_flop_energy_fj(macro.supply_v.value) / _FJ_PER_PJ
+    flip_flop_mm2 = CELLS_28NM.flip_flop_area_um2 / _UM2_PER_MM2
+
+    def registers(name: str, operand: Operand, bits: int, shared: Axis, moves: tuple[Move, ...]) -> MemoryLevel:
+        return MemoryLevel(
+            name=name,
+            part=Part.REGISTERS,
+            operands=(operand,),
+            size_bits=bits,
+            read_energy_pj=0.0,
+            write_energy_pj=bits * flip_flop_pj,
+            ports=tuple(simple_port(move.value, bits, (operand,), (move,)) for move in moves),
+            shared_axes=frozenset({shared}),
+            area_mm2=bits * flip_flop_mm2,
+        )
+
+    input_moves = (Move.OUT_TO_BELOW, Move.IN_FROM_ABOVE)
+    cells = weight_cells(macro.weight_bits, macro.weights_per_multiplier, macro.cell_write_energy_pj_per_weight.value)
+    inputs = registers("input registers", Operand.INPUT, memory.input_register_bits, Axis.COLUMNS, input_moves)
+    outputs = registers("output registers", Operand.OUTPUT, memory.output_register_bits, Axis.ROWS, tuple(Move))
+    buffer = MemoryLevel(
+        name="buffer",
+        part=Part.SRAM,
+        operands=_ACTIVATIONS,
+        size_bits=memory.buffer_size_bits,
+        read_energy_pj=memory.buffer_read_energy_pj.value,
+        write_energy_pj=memory.buffer_write_energy_pj.value,
+        ports=_buffer_ports(memory),
+        area_mm2=memory.buffer_area_mm2.value,
+    )
+    held = tuple(Operand) if memory.dram_holds == "everything" else (Operand.WEIGHT,)
+    dram = MemoryLevel(
+        name="DRAM",
+        part=Part.DRAM,
+        operands=held,
+        size_bits=memory.dram_size_bits,
+        read_energy_pj=memory.dram_read_energy_pj.value,
+        write_energy_pj=memory.dram_write_energy_pj.value,
+        ports=(simple_port("bus", memory.dram_width_bits, held, tuple(Move)),),
+    )
+    return (cells, inputs, outputs, buffer, dram)
+
+
+def _buffer_ports(memory: MemoryModel) -> tuple[Port, ...]:
+    narrow, wide = memory.buffer_min_width_bits, memory.buffer_width_bits
+    streams = [
+        (Operand.INPUT, Move.OUT_TO_BELOW),
+        (Operand.INPUT, Move.IN_FROM_ABOVE),
+        *((Operand.OUTPUT, move) for move in Move),
+    ]
+    if memory.buffer_ports == "separate":
+        return tuple(Port(f"{o}-{m}", narrow, wide, frozenset({(o, m)})) for o, m in streams)
+    reads = frozenset(stream for stream in streams if not stream[1].writes)
+    writes = frozenset(stream for stream in streams if stream[1].writes)
+    return (Port("read", narrow, wide, reads), Port("write", narrow, wide, writes))
