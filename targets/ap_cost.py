@@ -268,7 +268,7 @@ def _steps(
             row_blocks=0,
             rounds=0,
             cycles=0.0,
-            seconds=operations / (digital.lanes * digital.clock_ghz.value) * _NS,
+            seconds=_digital_seconds(operations, target),
             energy=EnergySplit(digital=operations * digital.operation_fj.value * _FJ),
         )
     return tuple(steps[number] for number in sorted(steps))
@@ -304,6 +304,11 @@ def _kernel_cost(kernel: KernelCounters, target: ApTarget, images: int, weights:
             digital=lookups * digital.step_lookup_fj.value * _FJ,
         ),
     )
+
+
+def _digital_seconds(operations: int, target: ApTarget) -> float:
+    digital = target.digital_unit
+    return -(-operations // digital.lanes) / digital.clock_ghz.value * _NS
 
 
 def _lifetime_years(
