@@ -1,7 +1,7 @@
 """Layer-by-layer comparison of a compiled program with the reference interpreter.
 
 The reference is the quantised level: the model after import and the passes that define its integers, before anything
-is mapped to hardware. The network's outputs are also compared with the imported model itself.
+is mapped to hardware. The classes are also compared with those of the imported model itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from imcflow.api import CompileOptions
     from imcflow.compiled import CompiledProgram
     from imcflow.dialect.interpreter import Recorded
+    from imcflow.runtime.program import Program
     from imcflow.tools.progress import OnProgress
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
+    Key = tuple[str, tuple[int, ...], bool]
 
 LAST_QUANTISED_PASS = "imc-assign-units"
 """The passes up to this one define the integers; those after it may not change any."""
@@ -48,11 +50,21 @@ class TensorComparison:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All comparisons in execution order, and the tensors that have no counterpart at the quantised level."""
+    """All comparisons in execution order.
+
+    Attributes:
+        tensors: the comparisons.
+        uncompared: tensors without a counterpart at the quantised level.
+        images: size of the batch.
+        outputs: the program's outputs.
+        agreement: per output, share of images whose largest element is that of the imported model.
+    """
 
     tensors: tuple[TensorComparison, ...]
     uncompared: tuple[str, ...]
     images: int
+    outputs: Mapping[str, np.ndarray[Any, Any]]
+    agreement: Mapping[str, float]
 
     @property
     def equal(self) -> bool:
@@ -68,7 +80,11 @@ class CheckReport:
                     f"first difference in '{item.tensor}': {item.mismatches:,} of {item.compared:,} values, "
                     f"by up to {item.largest_difference:g}"
                 )
-        return f"equal: {values:,} values of {len(self.tensors)} tensors on {self.images} images"
+        same = ", ".join(f"{name} {share:.2%}" for name, share in self.agreement.items())
+        return (
+            f"equal: {values:,} values of {len(self.tensors)} tensors on {self.images} images; "
+            f"largest element as in the imported model: {same}"
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return the report as a JSON object with stable keys."""
@@ -86,7 +102,41 @@ class CheckReport:
                 for item in self.tensors
             ],
             "uncompared": list(self.uncompared),
+            "agreement_with_imported_model": dict(self.agreement),
         }
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the reference interpreter says about a model on given inputs.
+
+    Attributes:
+        outputs: outputs of the quantised level by ONNX name: exact integers, and float32 op by op behind them.
+        imported: outputs of the imported model. Where its layers hold floating-point weights (a scale times integers),
+            they carry the rounding of float32 sums, which the quantised level does not have.
+        tensors: values of the quantised level by (source node, shape per image, whether floating point), in order.
+    """
+
+    outputs: Arrays
+    imported: Arrays
+    tensors: Mapping[Key, list[np.ndarray[Any, Any]]]
+
+
+def reference_values(
+    model: Path, inputs: Arrays, options: CompileOptions, *, on_progress: OnProgress | None = None
+) -> Reference:
+    """Interpret `model` at the network and at the quantised level.
+
+    Raises:
+        ImcflowError: the model or an option is wrong.
+    """
+    from imcflow import api
+    from imcflow.dialect.interpreter import interpret, trace
+
+    module = api.import_file(model, options.input_types)
+    imported = interpret(module, inputs)
+    api.run_pipeline(module, quantised_pipeline(api.pipeline_text(options)), on_progress=on_progress)
+    return Reference(interpret(module, inputs), imported, _by_name(list(trace(module, inputs))))
 
 
 def check_program(
@@ -111,34 +161,45 @@ def check_program(
     Raises:
         ImcflowError: the model is not the program's: ports differ.
     """
-    from imcflow import api
-    from imcflow.dialect.interpreter import interpret, trace
+    reference = reference_values(model, inputs, options, on_progress=on_progress)
+    expected = sorted(port.name for port in compiled.program.outputs)
+    if sorted(reference.outputs) != expected:
+        raise ImcflowError(f"{model}: outputs {sorted(reference.outputs)} are not the program's {expected}")
+    return compare_with_reference(compiled, inputs, reference, fidelity=fidelity, on_progress=on_progress)
 
+
+def compare_with_reference(
+    compiled: CompiledProgram,
+    inputs: Arrays,
+    reference: Reference,
+    *,
+    fidelity: str = "word",
+    on_progress: OnProgress | None = None,
+) -> CheckReport:
+    """Execute `compiled` and compare every tensor with the reference."""
     program = compiled.program
-    module = api.import_file(model, options.input_types)
-    source_outputs = interpret(module, inputs)
-    expected_names = [port.name for port in program.outputs]
-    if sorted(source_outputs) != sorted(expected_names):
-        raise ImcflowError(f"{model}: outputs {sorted(source_outputs)} are not the program's {sorted(expected_names)}")
-    api.run_pipeline(module, quantised_pipeline(api.pipeline_text(options)), on_progress=on_progress)
-    recorded = list(trace(module, inputs))
-    names = [tensor.name for tensor in program.tensors]
+    expected = _counterparts(program, reference)
+    sources = {port.tensor for port in program.inputs}
+    names = [program.tensors[number].name for number in sorted(expected)]
     result = compiled.run_detailed(inputs, fidelity=fidelity, keep=names, on_progress=on_progress)
-    arrays = {**result.tensors, **result.outputs}
-    reference = _by_name(recorded)
-    comparisons: list[TensorComparison] = []
-    uncompared: list[str] = []
-    for tensor in program.tensors:
-        if tensor.name in [program.tensors[port.tensor].name for port in program.inputs]:
-            continue
-        expected = reference.get((tensor.name.partition("#")[0], tensor.shape, tensor.dtype == "f32"))
-        if expected is None or tensor.name not in arrays:
-            uncompared.append(tensor.name)
-        else:
-            comparisons.append(_compare(tensor.name, arrays[tensor.name], expected))
-    for name in expected_names:
-        comparisons.append(_compare(f"{name} (imported model)", result.outputs[name], source_outputs[name]))
-    return CheckReport(tuple(comparisons), tuple(uncompared), len(next(iter(inputs.values()))))
+    comparisons = [
+        _compare(program.tensors[number].name, result.tensors[program.tensors[number].name], expected[number])
+        for number in sorted(expected)
+        if program.tensors[number].name in result.tensors
+    ]
+    uncompared = [
+        tensor.name for number, tensor in enumerate(program.tensors) if number not in sources and number not in expected
+    ]
+    for name, array in result.outputs.items():
+        comparisons.append(_compare(f"output {name}", array, reference.outputs[name]))
+    agreement = {
+        name: float((_classes(array) == _classes(reference.imported[name])).mean())
+        for name, array in result.outputs.items()
+        if array.size
+    }
+    return CheckReport(
+        tuple(comparisons), tuple(uncompared), len(next(iter(inputs.values()))), result.outputs, agreement
+    )
 
 
 def quantised_pipeline(text: str) -> str:
@@ -154,12 +215,28 @@ def quantised_pipeline(text: str) -> str:
     return before + found + options
 
 
-def _by_name(recorded: list[Recorded]) -> dict[tuple[str, tuple[int, ...], bool], np.ndarray[Any, Any]]:
-    """Reference values by source node, shape per image and kind; the last op of a node counts."""
+def _by_name(recorded: list[Recorded]) -> dict[Key, list[np.ndarray[Any, Any]]]:
+    """Reference values by source node, shape per image and kind, in execution order."""
+    values: dict[Key, list[np.ndarray[Any, Any]]] = {}
+    for entry in recorded:
+        if entry.nodes:
+            key = (entry.nodes[-1], entry.value.shape[1:], entry.value.dtype.kind == "f")
+            values.setdefault(key, []).append(entry.value)
+    return values
+
+
+def _counterparts(program: Program, reference: Reference) -> dict[int, np.ndarray[Any, Any]]:
+    """Reference value of each tensor id; of several ops of one node, the last ones correspond (mapping fuses forwards)."""
+    tensors: dict[Key, list[int]] = {}
+    sources = {port.tensor for port in program.inputs}
+    for number, tensor in enumerate(program.tensors):
+        if number not in sources:
+            key = (tensor.name.partition("#")[0], tensor.shape, tensor.dtype == "f32")
+            tensors.setdefault(key, []).append(number)
     return {
-        (entry.nodes[-1], entry.value.shape[1:], entry.value.dtype.kind == "f"): entry.value
-        for entry in recorded
-        if entry.nodes
+        number: value
+        for key, numbers in tensors.items()
+        for number, value in zip(reversed(numbers), reversed(reference.tensors.get(key, [])), strict=False)
     }
 
 
@@ -173,3 +250,7 @@ def _compare(name: str, actual: np.ndarray[Any, Any], expected: np.ndarray[Any, 
     unequal = difference != 0
     largest = float(np.nanmax(np.abs(difference))) if difference.size else 0.0
     return TensorComparison(name, tuple(actual.shape[1:]), actual.size, int(unequal.sum()), largest)
+
+
+def _classes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array.reshape(len(array), -1).argmax(1)
