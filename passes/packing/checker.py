@@ -78,14 +78,16 @@ def _check_weights(result: PackingResult) -> None:
         shape = (result.copies[index], layer.groups, layer.output_channels, layer.reduction)
         stored: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         for piece in by_layer[index]:
+            starts = (piece.copy, piece.group, piece.channel, piece.reduction)
+            ends = (1, 1, piece.channels, piece.reductions)
+            if any(not 0 <= start <= size - end for start, end, size in zip(starts, ends, shape, strict=True)):
+                raise PackingError(f"{_name(result, piece)}: the slice leaves the layer's weights {shape}")
             cells = stored[
                 piece.copy,
                 piece.group,
                 piece.channel : piece.channel + piece.channels,
                 piece.reduction : piece.reduction + piece.reductions,
             ]
-            if cells.size != piece.channels * piece.reductions:
-                raise PackingError(f"{_name(result, piece)}: the slice leaves the layer's weights {shape[1:]}")
             if cells.any():
                 raise PackingError(f"{_name(result, piece)}: a weight is stored twice")
             cells[...] = 1

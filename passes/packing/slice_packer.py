@@ -8,7 +8,7 @@ the same; cutting where a gap ends fills planes that equal or full cuts cannot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
@@ -160,32 +160,62 @@ def pack_slices(
     bounds = packing_bounds(layers, geometry, number_of_copies)
     strips = list(layer_strips(layers, number_of_copies, geometry))
     result = PackingResult(tuple(layers), geometry, PackingStyle.SLICE, number_of_copies, (), (), bounds)
-    unlimited = replace(geometry, planes=None)
-    tiles: PackingResult | None = None
-    planes = bounds.planes
-    while True:
-        for attempt in _attempts(strips, geometry):
-            board = _Board(geometry, planes, bounds.passes_per_pixel, attempt)
-            if board.place_all():
-                slices = _named_slices(board.blocks, strips, layers, number_of_copies, geometry.rows)
-                return check_planes(replace(result, slices=slices))
-        tiles = tiles or pack_tiles(layers, unlimited, number_of_copies)
-        if tiles.planes <= planes:
-            return check_planes(replace(result, slices=tiles.slices))
-        planes += 1
+    board = _filled_board(geometry, bounds.passes_per_pixel, bounds.planes, _sorted_attempts(strips, geometry))
+    if board is None:
+        # Tiles are slices, too: they are the fallback, and what is left to improve on.
+        tiles = pack_tiles(layers, replace(geometry, planes=None), number_of_copies)
+        result = replace(result, slices=tiles.slices)
+        planes = tiles.planes - 1
+        for attempts in (_sorted_attempts(strips, geometry), _shuffled_attempts(strips, geometry)):
+            for attempt in attempts:
+                while planes >= bounds.planes:
+                    fewer = _filled_board(geometry, bounds.passes_per_pixel, planes, [attempt])
+                    if fewer is None:
+                        break
+                    board, planes = fewer, fewer.planes - 1
+    if board is not None:
+        slices = _named_slices(board.blocks, strips, layers, number_of_copies, geometry.rows)
+        result = replace(result, slices=slices)
+    return check_planes(result)
 
 
-def _attempts(strips: Sequence[Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
-    """Sorted orders under every rule first, then perturbed ones; always the same sequence."""
-    spreads = tuple(_Spread) if geometry.macros > 1 else (_Spread.NONE,)
-    job_sets = list(dict.fromkeys(tuple(_jobs(strips, geometry, cutting)) for cutting in _Cutting))
-    for jobs in job_sets:
-        for spread in spreads:
+def _filled_board(
+    geometry: MacroGeometry,
+    passes_per_pixel: Sequence[int],
+    planes: int,
+    attempts: Iterable[_Attempt],
+) -> _Board | None:
+    """The first attempt that gets along with so many planes."""
+    for attempt in attempts:
+        board = _Board(geometry, planes, passes_per_pixel, attempt)
+        if board.place_all():
+            return board
+    return None
+
+
+def _spreads(geometry: MacroGeometry) -> tuple[_Spread, ...]:
+    return tuple(_Spread) if geometry.macros > 1 else (_Spread.NONE,)
+
+
+def _job_sets(strips: Sequence[Strip], geometry: MacroGeometry) -> list[tuple[_Job, ...]]:
+    """The jobs under every way of cutting that makes a difference."""
+    return list(dict.fromkeys(tuple(_jobs(strips, geometry, cutting)) for cutting in _Cutting))
+
+
+def _sorted_attempts(strips: Sequence[Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
+    """Every order under every rule; slices of fixed size come before strips that can be cut to fit the rest."""
+    for jobs in _job_sets(strips, geometry):
+        for spread in _spreads(geometry):
             for order in _ORDERS:
                 rigid_first = sorted(jobs, key=lambda job, order=order: (job.parts > 1, order(job)))
                 for fit in _Fit:
                     yield _Attempt(tuple(rigid_first), fit, spread)
+
+
+def _shuffled_attempts(strips: Sequence[Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
+    """Orders by area with a random factor, always the same sequence."""
     random = Random(len(strips))
+    job_sets, spreads = _job_sets(strips, geometry), _spreads(geometry)
     for number in range(SHUFFLED_ATTEMPTS):
         jobs = job_sets[-1 - number % len(job_sets)]
         areas = {job: job.width * min(job.height, geometry.rows) for job in jobs}
@@ -247,6 +277,11 @@ class _Board:
         self._used_weights = [0] * geometry.macros
         self._room = [[passes] * geometry.macros for passes in passes_per_pixel]
         self._next_piece_of = 0
+
+    @property
+    def planes(self) -> int:
+        """Planes in use in the fullest macro."""
+        return max(self._used_planes)
 
     def place_all(self) -> bool:
         """Places every job of the attempt; False as soon as one does not fit."""
