@@ -226,7 +226,7 @@ def _by_name(recorded: list[Recorded]) -> dict[Key, list[np.ndarray[Any, Any]]]:
 
 
 def _counterparts(program: Program, reference: Reference) -> dict[int, np.ndarray[Any, Any]]:
-    """Reference value of each tensor id; of several ops of one node, the last ones correspond (mapping fuses forwards)."""
+    """Reference value of each tensor id; of several ops of one node the last ones correspond, as mapping fuses."""
     tensors: dict[Key, list[int]] = {}
     sources = {port.tensor for port in program.inputs}
     for number, tensor in enumerate(program.tensors):

@@ -105,19 +105,23 @@ def bad_target_value(folder: Path) -> list[str]:
     return ["targets", "check", str(path)]
 
 
-def digits_program(folder: Path) -> Path:
+def digits_program(folder: Path, *extra: str) -> Path:
     path = folder / "digits.imcp"
-    assert main(["compile", str(DIGITS), "-o", str(path)]) == 0
+    assert main(["compile", str(DIGITS), "-o", str(path), *extra]) == 0
     return path
 
 
-def run_arguments(folder: Path, **arrays: np.ndarray) -> list[str]:
+def run_arguments(folder: Path, *extra: str, **arrays: np.ndarray) -> list[str]:
     np.savez(folder / "in.npz", **arrays)
-    return ["run", str(digits_program(folder)), "-i", str(folder / "in.npz"), "-o", str(folder / "out.npz")]
+    return ["run", str(digits_program(folder, *extra)), "-i", str(folder / "in.npz"), "-o", str(folder / "out.npz")]
 
 
 def images(count: int = 2, size: int = 8) -> np.ndarray:
     return np.zeros((count, 1, size, size), np.uint8)
+
+
+def too_bright(folder: Path) -> list[str]:
+    return run_arguments(folder, "--input", "image:ui5", image=images() + 200)
 
 
 def flipped_program(folder: Path) -> list[str]:
@@ -137,9 +141,8 @@ def truncated_program(folder: Path) -> list[str]:
 def future_program(folder: Path) -> list[str]:
     import dataclasses
 
-    from imcflow.runtime.loader import load_program
-
     from imcflow.runtime.container import write_program
+    from imcflow.runtime.loader import load_program
 
     path = digits_program(folder)
     write_program(dataclasses.replace(load_program(path), format_version=99), path)
@@ -172,14 +175,14 @@ CASES = [
     Case("unknown pass", lambda folder: compile_arguments(DIGITS, "--pipeline", "imc-magic"), ("imc-magic",)),
     Case("unknown option", lambda folder: ["compile", str(DIGITS), "--fast"], ("--fast",)),
     Case("wrong array name", lambda folder: run_arguments(folder, picture=images()), ("picture",)),
-    Case("wrong shape", lambda folder: run_arguments(folder, input=images(size=9)), ("input", "8")),
+    Case("wrong shape", lambda folder: run_arguments(folder, image=images(size=9)), ("image", "9", "8")),
     Case(
-        "wrong type", lambda folder: run_arguments(folder, input=images().astype(np.complex64)), ("input", "complex64")
+        "wrong type", lambda folder: run_arguments(folder, image=images().astype(np.complex64)), ("image", "complex64")
     ),
     Case(
         "value outside the input's range", lambda folder: run_arguments(folder, input=images() + 200), ("input", "200")
     ),
-    Case("unknown fidelity", lambda f: [*run_arguments(f, input=images()), "--fidelity", "exact"], ("exact", "micro")),
+    Case("unknown fidelity", lambda f: [*run_arguments(f, image=images()), "--fidelity", "exact"], ("exact", "micro")),
     Case("flipped byte in a program", flipped_program, ("digits.imcp",)),
     Case("truncated program", truncated_program, ("digits.imcp",)),
     Case("program from the future", future_program, ("digits.imcp", "99")),
