@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.digital.exact import product
+from imcflow.runtime.digital.exact import FLOAT32_EXACT, product
 from imcflow.runtime.digital.registry import Array, Call, is_float, operation
 
 FEW_LEVELS = 32  # up to here a comparison per level beats a binary search per element
@@ -74,13 +74,22 @@ def quantize(call: Call) -> Array:
     values, scale, zero_point = call.operands
     quotient = values / scale
     mode = call.text("mode")
-    if call.flag("zero_point_inside"):
-        rounded = _round_float(quotient + zero_point.astype(np.float32), mode).astype(np.float64)
-    else:
-        rounded = _round_float(quotient, mode).astype(np.float64) + zero_point
-    if np.isnan(rounded).any():
+    inside = call.flag("zero_point_inside")
+    rounded = _round_float(quotient + zero_point.astype(np.float32) if inside else quotient, mode)
+    if rounded.size and np.isnan(rounded.max()):
         raise ProgramError("the digital unit quantises an undefined number (NaN)")
-    return np.minimum(np.maximum(rounded, call.integer("low")), call.integer("high"))
+    low, high = call.integer("low"), call.integer("high")
+    if inside:
+        return _clamp_float(rounded, np.int64(low), np.int64(high))
+    # Clamping before the exact addition keeps every number small.
+    return _clamp_float(rounded, low - zero_point.astype(np.int64), high - zero_point.astype(np.int64)) + zero_point
+
+
+def _clamp_float(values: Array, low: Array | np.int64, high: Array | np.int64) -> Array:
+    """Limit integral float32 to integers and convert: int32 where float32 holds the limits, else int64."""
+    if max(np.abs(low).max(), np.abs(high).max()) < FLOAT32_EXACT:
+        return np.minimum(np.maximum(values, np.float32(low)), np.float32(high)).astype(np.int32)
+    return np.minimum(np.maximum(values.astype(np.float64), low), high).astype(np.int64)
 
 
 @operation("dequantize")

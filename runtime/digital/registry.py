@@ -63,6 +63,9 @@ Operation = Callable[[Call], Array]
 
 OPERATIONS: dict[str, Operation] = {}
 
+MOVES_ONLY = frozenset({"reshape", "transpose", "slice"})
+"""Operations that give a view of their operand."""
+
 F = TypeVar("F", bound=Operation)
 
 

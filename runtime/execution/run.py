@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.errors import InputError, ProgramError
-from imcflow.runtime.digital import run_operation
 from imcflow.runtime.digital.registry import Call
 from imcflow.runtime.digital_ops import complete_attributes
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
 from imcflow.runtime.execution.blocks import BlockPool, default_threads
+from imcflow.runtime.execution.digital_step import run_in_parts
 from imcflow.runtime.execution.inputs import checked_inputs
 from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_per_chunk, last_uses
 from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
@@ -162,7 +162,7 @@ class ProgramRun:
             if isinstance(step, ApKernel):
                 self._run_array_step(index, step, tensors, images, pool)
             else:
-                self._run_digital_op(step, tensors, images)
+                self._run_digital_op(step, tensors, images, pool)
             for tensor in [tensor for tensor in tensors if uses[tensor] <= index]:
                 del tensors[tensor]
             report(index, step.name)
@@ -186,16 +186,17 @@ class ProgramRun:
         for port, info, output in zip(step.outputs, infos, outputs, strict=True):
             tensors[port.tensor] = output.reshape(images, *info.shape)
 
-    def _run_digital_op(self, step: DigitalOp, tensors: dict[int, Tensor], images: int) -> None:
+    def _run_digital_op(self, step: DigitalOp, tensors: dict[int, Tensor], images: int, pool: BlockPool) -> None:
         info = self._program.tensors[step.output]
         operands = [
             tensors[operand] if isinstance(operand, int) else self._program.constants[operand]
             for operand in step.inputs
         ]
+        batched = [isinstance(operand, int) for operand in step.inputs]
         try:
             attributes = complete_attributes(step.op, step.attributes)
             call = Call(operands, attributes, info.element, storage_dtype(info.element), (images, *info.shape))
-            tensors[step.output] = run_operation(step.op, call)
+            tensors[step.output] = run_in_parts(step.op, call, batched, pool)
         except (ProgramError, ValueError) as error:
             raise ProgramError(f"step '{step.name}': {error}") from error
 
