@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import SSAValue
 
 from imcflow.dialect.ops_quantise import DequantizeOp
+from imcflow.dialect.types import integer_type
 from imcflow.passes.network.constants import constant_value
 
 NEIGHBOURS = 3
@@ -36,7 +38,7 @@ def weight_form(value: SSAValue, max_bits: int) -> ScaledWeights | str:
     rounded to float32, gives back every weight exactly.
     """
     stored = _stored_form(value)
-    if stored is not None and _bits(stored.integers) <= max_bits:
+    if stored is not None and signed_bits(stored.integers) <= max_bits:
         return stored
     weights = constant_value(value)
     if weights is None:
@@ -60,6 +62,12 @@ def _stored_form(value: SSAValue) -> ScaledWeights | None:
     return ScaledWeights(integers, full[:, 0])
 
 
+def weight_type(weights: NDArray[np.int64]) -> IntegerType:
+    """Return the signed type of the weights, at least `si2`."""
+    magnitude = max(int(weights.max(initial=1)), -int(weights.min(initial=-1)) - 1)
+    return integer_type(magnitude.bit_length() + 1, signed=True)
+
+
 def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
     """Return float32 weights `[M, ...]` as integers of at most `max_bits` bits times scales, or why that fails.
 
@@ -70,7 +78,7 @@ def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
         return ScaledWeights(weights.astype(np.int64), np.ones(len(weights)))
     if not np.all(np.isfinite(weights)):
         return "a weight is infinite or undefined"
-    limit = (1 << (max_bits - 1)) - 1
+    limit = 1 << (max_bits - 1)
     matrix = np.asarray(weights, np.float32).reshape(weights.shape[0], -1)
     whole = _common_scale(np.unique(np.abs(matrix)), limit)
     rows = [_common_scale(np.unique(np.abs(row)), limit) for row in matrix]
@@ -80,9 +88,10 @@ def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
         candidates.append(_with_scales(weights, np.full(len(rows), whole or 1, np.float32)))
     if len(found) == len(rows):
         candidates.append(_with_scales(weights, _filled(np.asarray(found, np.float32))))
+    candidates = [candidate for candidate in candidates if signed_bits(candidate.integers) <= max_bits]
     if candidates:
-        return min(candidates, key=lambda candidate: _bits(candidate.integers))
-    channel = next(index for index, scale in enumerate(rows) if scale is None)
+        return min(candidates, key=lambda candidate: signed_bits(candidate.integers))
+    channel = next((index for index, scale in enumerate(rows) if scale is None), 0)
     levels = len(np.unique(matrix[channel]))
     return f"the {levels} different weights of output channel {channel} are no multiples, up to {limit}, of one scale"
 
@@ -99,9 +108,10 @@ def _filled(scales: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(scales > 0, scales, used[0] if used.size else np.float32(1))
 
 
-def _bits(integers: NDArray[np.int64]) -> int:
-    """Return the bits of signed integers of symmetric range: 2 for ternary."""
-    return int(np.abs(integers).max(initial=1)).bit_length() + 1
+def signed_bits(integers: NDArray[np.int64]) -> int:
+    """Return the bits of the two's complement that holds all `integers`: 2 for ternary, 8 for -128 ... 127."""
+    low, high = int(integers.min(initial=0)), int(integers.max(initial=0))
+    return max((-low - 1).bit_length() if low else 0, high.bit_length()) + 1
 
 
 def _common_scale(magnitudes: NDArray[np.float32], limit: int) -> np.float32 | None:

@@ -12,12 +12,12 @@ from xdsl.ir import SSAValue
 from imcflow.dialect.constants import float_constant, integer_constant
 from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp
-from imcflow.dialect.types import MAX_INTEGER_BITS, f32, integer_type, shape_of, smallest_integer_type
+from imcflow.dialect.types import MAX_INTEGER_BITS, f32, shape_of, smallest_integer_type
 from imcflow.passes.network.constants import collapse, constant_value, is_uniform
 from imcflow.passes.network.edit import Editor
 from imcflow.passes.network.forms import Quantised, materialise, widened
 from imcflow.passes.network.intervals import linear_interval
-from imcflow.passes.network.weights import ScaledWeights, weight_form
+from imcflow.passes.network.weights import ScaledWeights, weight_form, weight_type
 from imcflow.passes.scales.arithmetic import fits, scale_ratio
 
 LARGEST_BIAS = 1 << 24
@@ -56,7 +56,7 @@ def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weig
     if not fits(int(low.min()), int(high.max())):
         return f"its accumulators need more than {MAX_INTEGER_BITS} bits"
     element = smallest_integer_type(int(low.min()), int(high.max()))
-    weights = editor.value(integer_constant(layer.weights, _weight_type(layer.weights)))
+    weights = editor.value(integer_constant(layer.weights, weight_type(layer.weights)))
     bias = editor.value(integer_constant(layer.bias)) if np.any(layer.bias) else None
     if isinstance(op, Conv2dOp):
         accumulators = editor.value(
@@ -84,12 +84,6 @@ def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weig
     return editor.value(AddOp(real, constant, f32))
 
 
-def _weight_type(weights: NDArray[np.int64]) -> Any:
-    """Return the signed type of the weights, at least `si2`."""
-    magnitude = max(int(weights.max(initial=1)), -int(weights.min(initial=-1)) - 1)
-    return integer_type(magnitude.bit_length() + 1, signed=True)
-
-
 def _is_padded(op: Conv2dOp | GemmOp) -> bool:
     return isinstance(op, Conv2dOp) and any(op.pads.get_values())
 
@@ -101,7 +95,7 @@ def _integer_layer(
     if isinstance(combined, str):
         return combined
     weights, scale = combined.integers, combined.scale
-    if np.abs(weights).max(initial=0) >= 1 << (max_weight_bits - 1):
+    if signed_bits(weights) > max_weight_bits:
         return f"its weights need more than {max_weight_bits} bits once the scales of the input channels are in them"
     if not is_uniform(form.zero) and _is_padded(op):
         return "its padded input has several zero points"

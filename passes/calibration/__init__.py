@@ -1,0 +1,1 @@
+"""The parts of `imc-ternarize` and `imc-quantize-activations`: quantisation of float models after training."""
