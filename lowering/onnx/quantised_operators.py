@@ -171,9 +171,12 @@ def _real_operand(node: Node, build: NetworkBuilder, first: int) -> Tensor:
     return Constant((data.array.astype(np.int64) - zero).astype(np.float32) * scale)
 
 
-def _requantised(node: Node, build: NetworkBuilder, value: SSAValue, first: int) -> Activation:
+def _requantised(
+    node: Node, build: NetworkBuilder, value: SSAValue, first: int, *, zero_point_inside: bool = False
+) -> Activation:
     scale, zero, dtype = scale_and_zero_point(node, first, shape_of(value), 1)
-    return Activation(quantised(build, value, scale, zero, limits_of(node, dtype)), dtype)
+    limits = limits_of(node, dtype)
+    return Activation(quantised(build, value, scale, zero, limits, zero_point_inside=zero_point_inside), dtype)
 
 
 @onnx_op(
@@ -188,7 +191,8 @@ def import_qlinear_average_pool(node: Node, build: NetworkBuilder) -> Tensor:
     data = dequantised_input(node, build, 0)
     sizes = (1, *shape_of(data.value)[2:])[-2:]
     window = window_of(node, sizes, node.integers("kernel_shape") or [])
-    return _requantised(node, build, average(node, build, data.value, window), 3)
+    # onnxruntime adds the zero point before it rounds: ties differ.
+    return _requantised(node, build, average(node, build, data.value, window), 3, zero_point_inside=True)
 
 
 @onnx_op(
@@ -209,7 +213,7 @@ def import_qlinear_global_average_pool(node: Node, build: NetworkBuilder) -> Ten
 @onnx_op(
     "QLinearSoftmax",
     attributes=("axis", "opset"),
-    limits="dequantise, softmax, quantise, in f32; opset 13, or the last axis",
+    limits="dequantise, softmax, quantise, in f32 (onnxruntime is up to one step away); the last axis, or opset 13",
     domains=MICROSOFT,
 )
 def import_qlinear_softmax(node: Node, build: NetworkBuilder) -> Tensor:

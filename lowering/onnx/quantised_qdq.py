@@ -78,9 +78,24 @@ def import_quantize_linear(node: Node, build: NetworkBuilder) -> Tensor:
     return Activation(quantised(build, build.floats(node.activation(0)), scale, zero, limits), dtype)
 
 
-def quantised(build: NetworkBuilder, value: SSAValue, scale: Array, zero: Array, limits: Interval) -> SSAValue:
-    """Emit `imc.quantize` as QuantizeLinear defines it."""
-    op = QuantizeOp(value, build.constant(scale), build.constant(zero), low=limits.low, high=limits.high)
+def quantised(
+    build: NetworkBuilder,
+    value: SSAValue,
+    scale: Array,
+    zero: Array,
+    limits: Interval,
+    *,
+    zero_point_inside: bool = False,
+) -> SSAValue:
+    """Emit `imc.quantize` as QuantizeLinear defines it, or with the zero point added before rounding."""
+    op = QuantizeOp(
+        value,
+        build.constant(scale),
+        build.constant(zero),
+        low=limits.low,
+        high=limits.high,
+        zero_point_inside=zero_point_inside,
+    )
     return build.emit(op, limits)
 
 

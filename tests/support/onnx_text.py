@@ -1,0 +1,50 @@
+"""Small ONNX models from text, and comparison of their import with onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper, parser
+
+from imcflow.dialect.interpreter import interpret
+from imcflow.lowering.onnx.importer import import_model
+
+DOMAINS = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general", "PACTOps", "com.microsoft")
+
+
+def text_model(graph: str, weights: Mapping[str, NDArray[Any]] | None = None, *, opset: int = 17) -> ModelProto:
+    """Return a model from ONNX's textual syntax of a graph, with more initialisers from arrays."""
+    extra = "".join(f', "{domain}": 1' for domain in DOMAINS)
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}{extra}]>\n{graph}')
+    for name, array in (weights or {}).items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+    return model
+
+
+def onnxruntime_outputs(model: ModelProto | str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Run a model in onnxruntime with graph optimisations off."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    source = model if isinstance(model, str) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def imported_outputs(
+    model: ModelProto, inputs: Mapping[str, NDArray[Any]], input_types: Mapping[str, str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Import a model and run it in the reference interpreter."""
+    return interpret(import_model(model, input_types=input_types), inputs)
+
+
+def real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Return the graph inputs that are no initialisers."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in stored]
