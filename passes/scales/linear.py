@@ -17,7 +17,7 @@ from imcflow.passes.network.constants import collapse, constant_value, is_unifor
 from imcflow.passes.network.edit import Editor
 from imcflow.passes.network.forms import Quantised, materialise, widened
 from imcflow.passes.network.intervals import linear_interval
-from imcflow.passes.network.weights import ScaledWeights, weight_form, weight_type
+from imcflow.passes.network.weights import ScaledWeights, signed_bits, weight_form, weight_type
 from imcflow.passes.scales.arithmetic import fits, scale_ratio
 
 LARGEST_BIAS = 1 << 24

@@ -135,9 +135,9 @@ class _Sketch:
             )
         return [*layers, Simple("Relu")] if self.flip() else layers
 
-    def block(self) -> list[Layer]:
+    def block(self, *, linear: bool) -> list[Layer]:
         """One of the shapes that networks are made of; it ends with a quantised tensor."""
-        kind = self.choose("plain", "plain", "pool", "residual", "concat")
+        kind = self.choose("plain", "plain", "residual", "concat", *(() if linear else ("pool",)))
         if kind == "pool":
             return self.pool()
         if kind == "residual":
@@ -202,8 +202,9 @@ def networks(draw: st.DrawFn, dialects: tuple[str, ...] = tuple(DIALECTS)) -> Ne
     else:
         low = -(2 ** (bits - 1)) if signed else 0
         images = rng.integers(low, low + 2**bits, batch).astype("float32" if kind == "declared" else kind)
-    for _ in range(draw(st.integers(1, 3))):
-        layers += sketch.block()
+    blocks = draw(st.integers(1, 3))
+    for index in range(blocks):
+        layers += sketch.block(linear=index == blocks - 1)  # without a linear layer there is nothing to accelerate
     output_shape: tuple[int, ...] = sketch.shape
     if draw(st.booleans()):
         head, classifier = sketch.head()
