@@ -1,4 +1,4 @@
-"""Write the pages that come from the code: `docs/passes.md`, `docs/dialect.md` and `docs/supported-ops.md`.
+"""Write the pages that come from the code: `passes.md`, `dialect.md`, `supported-ops.md`, `targets.md`.
 
 python docs/generate.py            rewrite the pages
 python docs/generate.py --check    exit with 1 and name the pages that are not current
@@ -96,10 +96,18 @@ def supported_ops_page() -> str:
     return document()
 
 
+def targets_page() -> str:
+    """Every preset, and every key of a hardware description."""
+    from imcflow.targets.document import document
+
+    return f"{NOTE}\n{document()}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "passes.md": passes_page,
     "dialect.md": dialect_page,
     "supported-ops.md": supported_ops_page,
+    "targets.md": targets_page,
 }
 """File name in docs/ -> function that returns its text."""
 

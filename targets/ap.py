@@ -16,33 +16,35 @@ from imcflow.targets.schema import Quantity, StrictModel, TargetDescription, Uni
 
 
 class ApArray(StrictModel):
-    """Geometry of one array.
-
-    Attributes:
-        rows: SIMD lanes.
-        tracks: nanowires per row.
-        domains_per_track: bits of a nanowire.
-        ports_per_track: read-write ports of a nanowire; the shift model knows one.
-        tag_latch: "replace": each search replaces the tag; "or": it may also OR into it.
-    """
+    """Geometry of one array."""
 
     rows: int = Field(ge=1, le=65536)
+    """SIMD lanes: output positions that one array computes at once."""
     tracks: int = Field(ge=4, le=65536)
+    """Nanowires per row."""
     domains_per_track: int = Field(ge=2, le=65536)
+    """Bits of a nanowire."""
     ports_per_track: int = Field(ge=1, le=1)
+    """Read-write ports of a nanowire; the shift model knows one."""
     tag_latch: Literal["replace", "or"]
+    """`replace`: each search replaces the tag; `or`: a search may also OR into it."""
     source: str = Field(min_length=1)
+    """Where the values of this part come from."""
 
 
 class ApHierarchy(StrictModel):
     """How many arrays there are: banks of tiles of arrays."""
 
     arrays_per_tile: int = Field(ge=1, le=1 << 16)
+    """Arrays of a tile."""
     tiles_per_bank: int = Field(ge=1, le=1 << 16)
+    """Tiles of a bank."""
     banks: int = Field(ge=1, le=1 << 16)
+    """Banks."""
     arrays_per_row_block: int = Field(ge=1, le=1 << 16)
     """Most arrays that one row block of a layer may use together; more parts of a layer run one after the other."""
     source: str = Field(min_length=1)
+    """Where the values of this part come from."""
 
     @property
     def arrays(self) -> int:
@@ -60,52 +62,56 @@ class ApUnits(StrictModel):
     """Where the operations around the sums run: in the arrays or in the digital unit."""
 
     thresholds: Unit
+    """Step functions behind a layer."""
     max_pool: Unit
+    """Maximum pooling."""
     relu: Unit
+    """ReLU without a step function."""
     residual_add: Unit
+    """Addition of two activation tensors."""
 
 
 class ApTiming(StrictModel):
-    """Times of array instructions.
-
-    Attributes:
-        cycle_ns: length of a cycle.
-        search_cycles, write_cycles, shift_cycles: per array instruction and per shift cycle.
-        load_cycles_per_bit, store_cycles_per_bit, move_cycles_per_bit: one bit of all lanes of a row block.
-        shifts_overlap: whether ports move to the next bit while the array works on this one.
-    """
+    """Times of array instructions."""
 
     cycle_ns: Quantity
+    """Length of a cycle."""
     search_cycles: Quantity
+    """Cycles of a search."""
     write_cycles: Quantity
+    """Cycles of a write."""
     shift_cycles: Quantity
+    """Cycles to move ports by one domain; tracks move in parallel."""
     load_cycles_per_bit: Quantity
+    """Cycles to bring one bit of every lane of a row block into the array."""
     store_cycles_per_bit: Quantity
+    """Cycles to take one bit of every lane out of the array."""
     move_cycles_per_bit: Quantity
+    """Cycles to take one bit of every lane to another array."""
     shifts_overlap: bool
+    """Whether ports move to the next bit while the array works on this one."""
 
 
 class ApEnergy(StrictModel):
-    """Energies of array instructions.
-
-    Attributes:
-        energy_class: "memory": peripherals of a racetrack memory; "cam": bare content-addressable cells, femtojoules.
-            One description must not mix them: they differ a hundredfold.
-        search_fj_per_cell: one key cell of one row.
-        write_fj_per_cell: one written cell.
-        shift_fj_per_step: one track of one row by one domain.
-        load_fj_per_bit, store_fj_per_bit, move_fj_per_bit: bits between activation buffer and arrays, or arrays.
-        tagged_rows_share: share of the rows that a search tags, for writes that only touch tagged rows.
-    """
+    """Energies of array instructions."""
 
     energy_class: Literal["memory", "cam"]
+    """`memory`: with the peripherals of a racetrack memory; `cam`: bare content-addressable cells. They differ a
+    hundredfold: one description must not mix them."""
     search_fj_per_cell: Quantity
+    """One key cell of one row."""
     write_fj_per_cell: Quantity
+    """One written cell of one row."""
     shift_fj_per_step: Quantity
+    """One track of one row, moved by one domain."""
     load_fj_per_bit: Quantity
+    """One bit from the activation buffer into an array."""
     store_fj_per_bit: Quantity
+    """One bit from an array into the activation buffer."""
     move_fj_per_bit: Quantity
+    """One bit from array to array."""
     tagged_rows_share: Quantity
+    """Share of the rows that a search tags, for writes that touch tagged rows only."""
 
     @model_validator(mode="after")
     def _share_is_a_share(self) -> ApEnergy:
@@ -120,15 +126,20 @@ class ApDigitalUnit(StrictModel):
     lanes: int = Field(ge=1, le=1 << 20)
     """Scalar operations per cycle."""
     clock_ghz: Quantity
+    """Clock of the digital unit."""
     operation_fj: Quantity
+    """One scalar operation."""
     step_lookup_fj: Quantity
+    """One look-up in a step table."""
 
 
 class ApArea(StrictModel):
     """Areas, where known."""
 
     array_um2: Quantity
+    """One array with its peripherals."""
     digital_unit_um2: Quantity
+    """The digital unit."""
 
 
 class ApTarget(TargetDescription):
@@ -141,7 +152,9 @@ class ApTarget(TargetDescription):
     energy: ApEnergy
     digital_unit: ApDigitalUnit
     endurance_writes_per_cell: Quantity
+    """Writes that a cell survives."""
     area: ApArea | None = None
+    """Areas, where known."""
 
     def summary(self) -> TargetSummary:
         """Return what a program carries of this target."""

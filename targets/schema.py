@@ -59,8 +59,11 @@ class TargetDescription(StrictModel):
     """Base of the kinds of hardware description."""
 
     kind: str
+    """Which kind of hardware this is."""
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    """Letters, digits, dots, dashes and underscores."""
     description: str = Field(min_length=1)
+    """What it is, for people."""
 
     @classmethod
     def parse(cls, data: dict[str, object], where: str) -> Self:
