@@ -65,6 +65,8 @@ class Conventions:
         precharge_divided_twice: the stationarity of weights is divided out twice (ZigZag 3.9; sheet 4.3).
         rounding: cost of a transfer that does not fill its port.
         clip_padding: padding is not stored and not moved.
+        diagonal_rows: output positions or groups on the columns use rows of their own, each with its own input
+            register; else they are words of the registers of the window's rows.
         sliding_registers: input registers shift along the innermost output loop, so a window is loaded once.
         branch_tensors_on_chip: results read by several layers, or joined by an addition, stay in the buffer when they
             fit; else they go through the outermost memory.
@@ -87,6 +89,7 @@ class Conventions:
     precharge_divided_twice: bool = False
     rounding: Rounding = Rounding.EXACT
     clip_padding: bool = True
+    diagonal_rows: bool = True
     sliding_registers: bool = False
     branch_tensors_on_chip: bool = True
     levels_per_layer: bool = False
@@ -107,6 +110,7 @@ ZIGZAG_3_9 = Conventions(
     average_rows=False,
     precharge_divided_twice=True,
     rounding=Rounding.PORT_MINIMUM,
+    diagonal_rows=False,
     branch_tensors_on_chip=False,
     weights_resident=False,
     registers_are_wired=False,
@@ -120,6 +124,7 @@ ICCAD23 = Conventions(
     tree_extra_bit=True,
     rounding=Rounding.FULL_WIDTH,
     clip_padding=False,
+    diagonal_rows=False,
     sliding_registers=True,
     levels_per_layer=True,
     weights_resident=False,

@@ -16,6 +16,7 @@ from imcflow.targets.crossbar.orders import Candidate
 from imcflow.targets.crossbar.peak import clock_period_ns
 from imcflow.targets.crossbar.report import EnergySplit, LayerCost, NetworkCost
 from imcflow.targets.crossbar.residency import default_placement, network_placements
+from imcflow.targets.crossbar.resident import with_resident_weights
 from imcflow.targets.crossbar.search import best_mapping
 
 if TYPE_CHECKING:
@@ -85,10 +86,15 @@ def network_cost(
     """
     placements = network_placements(target, layers, conventions)
     known: dict[tuple[object, ...], LayerCost] = {}
-    costs: list[LayerCost] = []
-    for layer, placement in zip(layers, placements, strict=True):
-        key = (layer.search_key, placement)
+
+    def cost_of(machine: CrossbarTarget, layer: Layer, placement: Placement) -> LayerCost:
+        key = (machine, layer.search_key, placement)
         if key not in known:
-            known[key] = layer_cost(target, layer, placement=placement, conventions=conventions, objective=objective)
-        costs.append(known[key].renamed(layer.name))
+            known[key] = layer_cost(machine, layer, placement=placement, conventions=conventions, objective=objective)
+        return known[key].renamed(layer.name)
+
+    if conventions.weights_resident:
+        costs = with_resident_weights(target, layers, placements, cost_of)
+    else:
+        costs = [cost_of(target, layer, placement) for layer, placement in zip(layers, placements, strict=True)]
     return NetworkCost(target=target, conventions=conventions.name, layers=tuple(costs))

@@ -161,7 +161,7 @@ class OperandUnrolling:
     """
 
     tiles: tuple[dict[Dim, float], ...]
-    unit_counts: tuple[int, ...]
+    unit_counts: tuple[float, ...]
     ratios: tuple[float, ...]
     boosts: tuple[float, ...]
 
@@ -171,21 +171,7 @@ def unroll_operand(
 ) -> OperandUnrolling:
     """Split the spatial loops of a mapping over the levels of an operand's chain."""
     clip = conventions.clip_padding
-    remaining = list(AXES)
-    positions: list[dict[Dim, float]] = []
-    for level in chain:
-        merged: dict[Dim, float] = {}
-        for axis in [axis for axis in remaining if axis in level.shared_axes]:
-            remaining.remove(axis)
-            for dim, factor in spatial.along(axis).items():
-                merged[dim] = merged.get(dim, 1) * factor
-        positions.append(merged)
-    rest: dict[Dim, float] = {}
-    for axis in remaining:
-        for dim, factor in spatial.along(axis).items():
-            rest[dim] = rest.get(dim, 1) * factor
-    positions.append(rest)
-
+    positions = _positions(operand, chain, spatial, conventions)
     tile: dict[Dim, float] = dict.fromkeys(DIMS, 1.0)
     tiles: list[dict[Dim, float]] = []
     distinct: list[float] = []
@@ -200,15 +186,42 @@ def unroll_operand(
         tiles.append(tile)
     total = distinct[-1]
     unique = [total] + [total / below for below in distinct[:-1]]
-    counts: list[int] = []
+    counts: list[float] = []
     product = 1.0
-    for factors in reversed(positions):
-        product *= math.prod(factors.values())
-        counts.append(round(round(product, 3)))
+    for position in range(len(positions) - 1, -1, -1):
+        product *= math.prod(positions[position].values())
+        if conventions.diagonal_rows and operand is Operand.INPUT:
+            copies = math.prod(factors.get(Dim.K, 1) for factors in positions[position:])
+            counts.append(copies * unique[position])
+        else:
+            counts.append(round(round(product, 3)))
     counts.reverse()
     ratios = [*(unique[a] / unique[a + 1] for a in range(len(unique) - 1)), 1.0]
     boosts = [_rounded(ratio, conventions.rounding) for ratio in ratios]
     return OperandUnrolling(tuple(tiles), tuple(counts), tuple(ratios), tuple(boosts))
+
+
+def _positions(
+    operand: Operand, chain: Hierarchy, spatial: SpatialMapping, conventions: Conventions
+) -> list[dict[Dim, float]]:
+    """Spatial factors between neighbouring levels of a chain, and those that no level shares."""
+    remaining = list(AXES)
+    positions: list[dict[Dim, float]] = []
+    deferred: dict[Dim, float] = {}
+    for level in chain:
+        merged, deferred = deferred, {}
+        for axis in [axis for axis in remaining if axis in level.shared_axes]:
+            remaining.remove(axis)
+            on_diagonal = conventions.diagonal_rows and operand is Operand.INPUT and axis is Axis.COLUMNS
+            for dim, factor in spatial.along(axis).items():
+                into = deferred if on_diagonal and dim is not Dim.K and Axis.ROWS in remaining else merged
+                into[dim] = into.get(dim, 1) * factor
+        positions.append(merged)
+    for axis in remaining:
+        for dim, factor in spatial.along(axis).items():
+            deferred[dim] = deferred.get(dim, 1) * factor
+    positions.append(deferred)
+    return positions
 
 
 def _rounded(ratio: float, rounding: Rounding) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imcflow.errors import TargetError
 from imcflow.targets.crossbar.layers import Operand
@@ -35,6 +35,12 @@ class CrossbarTarget:
         names = [level.name for level in self.hierarchy]
         if len(set(names)) != len(names):
             raise TargetError(f"{self.name}: memory level names must differ, but are {', '.join(names)}")
+
+    def with_cell_depth(self, weights: int) -> CrossbarTarget:
+        """The same machine with only `weights` places behind each multiplier free for loading."""
+        cells = levels_of(self.hierarchy, Operand.WEIGHT)[0]
+        free = replace(cells, size_bits=weights * self.macro.weight_bits)
+        return replace(self, hierarchy=tuple(free if level is cells else level for level in self.hierarchy))
 
     def area_mm2(self, *, count_instances: bool = True) -> dict[str, float]:
         """Area of the macro parts together and of every memory level.
