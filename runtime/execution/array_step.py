@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.prepare import PreparedKernel
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
 from imcflow.runtime.execution.windows import ImageLayout, Runs, gather_runs
+from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import (
+    RESERVED_CELLS,
     SCRATCH_SLACK_BYTES,
     WORD_COUNTS,
     Context,
@@ -24,18 +26,7 @@ from imcflow.runtime.kernels.layout import (
 from imcflow.runtime.kernels.module import Fidelity, KernelFunction, KernelKey, kernel
 from imcflow.runtime.program import ElementType
 
-ALIGNMENT_BYTES = 64
 RANGE_ROWS = 1 << 21  # instruction rows of one uninterruptible range: some tens of milliseconds
-
-Allocate = Callable[[int], NDArray[np.uint8]]
-"""Returns zeroed bytes, aligned to ALIGNMENT_BYTES."""
-
-
-def aligned_bytes(size: int) -> NDArray[np.uint8]:
-    """Return `size` zero bytes, aligned for the widest vector."""
-    raw = np.zeros(size + ALIGNMENT_BYTES, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT_BYTES
-    return raw[start : start + size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +36,23 @@ class ArraySettings:
     fidelity: Fidelity
     or_latch: bool
     words: int | None = None
-    allocate: Allocate = aligned_bytes
-
-    def placed(self, array: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a copy of an array in allocated memory."""
-        memory = self.allocate(array.nbytes).view(np.int64).reshape(array.shape)
-        memory[...] = array
-        return memory
 
 
 class ArrayStep:
     """A prepared stream bound to a number of images; holds the gather runs and runs as often as wanted."""
 
-    def __init__(self, prepared: PreparedKernel, images: int, settings: ArraySettings, threads: int) -> None:
-        """Fit block width and gather runs to `images` images."""
+    def __init__(
+        self,
+        prepared: PreparedKernel,
+        images: int,
+        settings: ArraySettings,
+        threads: int,
+        workspace: Workspace,
+    ) -> None:
+        """Fit block width and gather runs to `images` images; images and states live in `workspace`."""
         self._prepared = prepared
         self._settings = settings
+        self._workspace = workspace
         self._images = images
         stream = prepared.kernel
         self._lanes = images * stream.lanes_per_image
@@ -78,7 +70,7 @@ class ArrayStep:
                     f"the outputs have {self._lanes}"
                 )
             runs = gather_runs(lane_offsets, 64 * self._words)
-            self._runs.append(Runs(settings.placed(runs.index), settings.placed(runs.runs)))
+            self._runs.append(Runs(workspace.placed(runs.index), workspace.placed(runs.runs)))
 
     @property
     def blocks(self) -> int:
@@ -104,13 +96,14 @@ class ArrayStep:
             One array [images, channels, height, width] per output port, and the `Counter` slots (zeros unless the
             fidelity is `count`).
         """
-        settings, stream = self._settings, self._prepared.kernel
+        workspace, stream = self._workspace, self._prepared.kernel
         keep_alive: list[NDArray[np.generic]] = []
         inputs = np.zeros((max(1, len(self._layouts)), InputSlot.SIZE), np.int64)
-        for slots, layout, runs, tensor in zip(inputs, self._layouts, self._runs, tensors, strict=False):
-            image = settings.allocate(layout.buffer_bytes)
+        ports = enumerate(zip(self._layouts, self._runs, tensors, strict=True))
+        for slots, (port, (layout, runs, tensor)) in zip(inputs, ports, strict=False):
+            image = workspace.scratch(f"image {port}", layout.buffer_bytes)
             layout.fill(image, tensor)
-            offsets = settings.placed(layout.element_offsets())
+            offsets = workspace.placed(layout.element_offsets())
             keep_alive += [image, offsets]
             slots[InputSlot.IMAGE] = image.ctypes.data
             slots[InputSlot.BYTE_STRIDE] = layout.plane_bytes
@@ -122,7 +115,7 @@ class ArrayStep:
         output_slots = np.zeros((max(1, len(outputs)), OutputSlot.SIZE), np.int64)
         for slots, port, element in zip(output_slots, stream.outputs, outputs, strict=False):
             dtype = storage_dtype(element)
-            array = settings.allocate(port.channels * padded_lanes * dtype.itemsize).view(dtype)
+            array = workspace.fresh(port.channels * padded_lanes * dtype.itemsize).view(dtype)
             stored.append(array.reshape(port.channels, padded_lanes))
             slots[OutputSlot.BASE] = array.ctypes.data
             slots[OutputSlot.ROW_STRIDE] = padded_lanes * dtype.itemsize
@@ -149,7 +142,9 @@ class ArrayStep:
         function = kernel(key)
         workers = min(pool.threads, self.blocks)
         counters = np.zeros((workers, Counter.SIZE), np.int64)
-        states = [settings.allocate(self.state_bytes) for _ in range(workers)]
+        states = [self._workspace.scratch(f"state {worker}", self.state_bytes) for worker in range(workers)]
+        for state in states:
+            state[: RESERVED_CELLS * 8 * self._words] = 0
 
         def runner(function: KernelFunction, state: NDArray[np.uint8], counts: NDArray[np.int64]):
             state_at = int(state.ctypes.data)

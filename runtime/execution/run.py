@@ -19,6 +19,7 @@ from imcflow.runtime.execution.inputs import checked_inputs
 from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_per_chunk, last_uses
 from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
+from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import Counter
 from imcflow.runtime.kernels.module import Fidelity
 from imcflow.runtime.program import ApKernel, DigitalOp, Program
@@ -98,6 +99,7 @@ class ProgramRun:
             )
         self._prepared = ready[fused]
         self._bound: dict[tuple[int, int], ArrayStep] = {}
+        self._workspace = Workspace()
         self.counters = np.zeros(Counter.SIZE, np.int64)
 
     def __call__(
@@ -175,7 +177,8 @@ class ProgramRun:
             raise ProgramError(f"step '{step.name}' was not prepared")
         bound = self._bound.get((index, images))
         if bound is None:
-            bound = self._bound[index, images] = ArrayStep(prepared, images, self._settings, self._threads)
+            bound = ArrayStep(prepared, images, self._settings, self._threads, self._workspace)
+            self._bound[index, images] = bound
         maps = [
             tensors[window.tensor].reshape(images, window.channels, window.height, window.width)
             for window in step.inputs

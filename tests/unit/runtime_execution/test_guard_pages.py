@@ -20,6 +20,7 @@ from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
 from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.prepare import prepare_kernel
 from imcflow.runtime.execution.storage import storage_dtype
+from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS
 from imcflow.runtime.kernels.module import Fidelity
 from imcflow.runtime.program import ApKernel, ElementType
@@ -45,22 +46,31 @@ def guarded(size: int, *, at_end: bool) -> np.ndarray:
     return whole[start : start + size]
 
 
-def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, words: int, at_end: bool) -> None:
-    def allocate(size: int) -> np.ndarray:
-        return guarded(size, at_end=at_end)
+class GuardedWorkspace(Workspace):
+    def __init__(self, at_end: bool) -> None:
+        self._at_end = at_end
 
-    settings = ArraySettings(fidelity, or_latch=False, words=words, allocate=allocate)
+    def fresh(self, size: int) -> np.ndarray:
+        return guarded(size, at_end=self._at_end)
+
+    def scratch(self, name: str, size: int) -> np.ndarray:
+        return self.fresh(size)
+
+
+def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, words: int, at_end: bool) -> None:
+    workspace = GuardedWorkspace(at_end)
+    settings = ArraySettings(fidelity, or_latch=False, words=words)
     prepared = prepare_kernel(kernel, 64, fused=fidelity == "word")
-    rows = allocate(prepared.rows.nbytes).view(prepared.rows.dtype)
+    rows = workspace.fresh(prepared.rows.nbytes).view(prepared.rows.dtype)
     rows[:] = prepared.rows
-    tables = {name: settings.placed(getattr(prepared, name)) for name in ("thresholds", "step_base", "step_sign")}
+    tables = {name: workspace.placed(getattr(prepared, name)) for name in ("thresholds", "step_base", "step_sign")}
     prepared = dataclasses.replace(prepared, rows=rows, **tables)
     narrow = [
         tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
         for tensor, window in zip(tensors, kernel.inputs, strict=True)
     ]
     with BlockPool(1) as pool:
-        step = ArrayStep(prepared, len(tensors[0]), settings, 1)
+        step = ArrayStep(prepared, len(tensors[0]), settings, 1, workspace)
         step.run(narrow, [ElementType(port.bits, port.signed) for port in kernel.outputs], pool)
 
 

@@ -12,6 +12,7 @@ from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.oracle import OracleResult, run_kernel
 from imcflow.runtime.execution.prepare import prepare_kernel
 from imcflow.runtime.execution.storage import storage_dtype
+from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS, Counter
 from imcflow.runtime.kernels.module import Fidelity
 from imcflow.runtime.microcode import table_passes
@@ -25,7 +26,9 @@ def run_compiled(
     kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, *, or_latch: bool, words: int, threads: int = 1
 ) -> tuple[list[np.ndarray], np.ndarray]:
     settings = ArraySettings(fidelity, or_latch, words)
-    step = ArrayStep(prepare_kernel(kernel, DOMAINS, fused=fidelity == "word"), len(tensors[0]), settings, threads)
+    step = ArrayStep(
+        prepare_kernel(kernel, DOMAINS, fused=fidelity == "word"), len(tensors[0]), settings, threads, Workspace()
+    )
     narrow = [
         tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
         for tensor, window in zip(tensors, kernel.inputs, strict=True)

@@ -1,0 +1,35 @@
+"""Memory that compiled kernels work in: aligned, and reused from step to step."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIGNMENT_BYTES = 64
+
+
+class Workspace:
+    """Hands out byte buffers aligned for the widest vector. One run at a time may use it."""
+
+    def __init__(self) -> None:
+        """Start without any memory."""
+        self._scratch: dict[str, NDArray[np.uint8]] = {}
+
+    def fresh(self, size: int) -> NDArray[np.uint8]:
+        """Return `size` uninitialised bytes of their own."""
+        raw = np.empty(size + ALIGNMENT_BYTES, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT_BYTES
+        return raw[start : start + size]
+
+    def scratch(self, name: str, size: int) -> NDArray[np.uint8]:
+        """Return `size` bytes that stay valid until the next call with this name, with whatever was in them."""
+        buffer = self._scratch.get(name)
+        if buffer is None or len(buffer) < size:
+            buffer = self._scratch[name] = self.fresh(size)
+        return buffer[:size]
+
+    def placed(self, array: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a copy of an array in fresh memory."""
+        memory = self.fresh(array.nbytes).view(np.int64).reshape(array.shape)
+        memory[...] = array
+        return memory
