@@ -93,14 +93,16 @@ def _linear_kernel(layer: ApLinearOp, target: ApTarget) -> ApKernelOp:
     import numpy as np
 
     from imcflow.dialect.placement import StepFlag, StepKind
+    from imcflow.passes.emission.array_steps import ArraySteps
     from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
     from imcflow.passes.emission.steps import step_table
+    from imcflow.runtime.program import ElementType
 
     if layer.placements is None:
         raise ImcflowError(f"{describe(layer)} has no placements; run imc-allocate-tracks first")
     channels, element = shape_of(layer.result)[1], integer_element_of(layer.result)
     tables: list[NDArray[np.void]] = []
-    source_map: list[DictionaryAttr] = []
+    parts: list[tuple[int, int, str]] = []
     negated = np.zeros(channels, dtype=np.bool_)
     outputs, position = 0, 0
     arrays = min(len(layer.programs), target.summary.array_count or len(layer.programs))
@@ -119,19 +121,28 @@ def _linear_kernel(layer: ApLinearOp, target: ApTarget) -> ApKernelOp:
         turned = (placement.kind == StepKind.STORE) & ((placement.flags & StepFlag.NEGATED) > 0)
         negated[outputs + placement.index[turned]] = True
         last = outputs + program.output_count - 1
-        source_map.append(region(position, position + len(table), f"output channels {outputs} to {last}"))
+        parts.append((position, position + len(table), f"output channels {outputs} to {last}"))
         tables.append(table)
         outputs += program.output_count
         position += len(table)
-    properties: dict[str, Attribute | None] = {"source_map": ArrayAttr(source_map)}
+    table = np.concatenate(tables)
+    properties: dict[str, Attribute | None] = {}
     if layer.thresholds is not None:
         thresholds = constant_array(layer.thresholds)
         descending = None if layer.descending is None else constant_array(layer.descending)
         if thresholds is None or (layer.descending is not None and descending is None):
             raise ImcflowError(f"{describe(layer)}: thresholds must be constant")
         steps = step_table(thresholds, descending, layer.low.value.data, channels).negated(negated)
-        properties |= step_properties(steps)
-    return _kernel(layer, np.concatenate(tables), arrays, properties)
+        if target.units.thresholds == "ap":
+            expansion = ArraySteps(
+                steps, target.geometry, ElementType(element.width.data, is_signed(element)), describe(layer)
+            )
+            table, start = expansion.expand(table)
+            parts = [(int(start[begin]), int(start[end]), text) for begin, end, text in parts]
+        else:
+            properties |= step_properties(steps)
+    properties["source_map"] = ArrayAttr([region(begin, end, text) for begin, end, text in parts])
+    return _kernel(layer, table, arrays, properties)
 
 
 def _pool_kernel(layer: ApMaxPoolOp, target: ApTarget) -> ApKernelOp:

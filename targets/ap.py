@@ -65,8 +65,8 @@ class ApUnits(StrictModel):
     """Step functions behind a layer."""
     max_pool: Unit
     """Maximum pooling."""
-    relu: Unit
-    """ReLU without a step function."""
+    relu: Literal["digital"]
+    """ReLU that no step function absorbs; the compiler has no array code for it yet."""
     residual_add: Unit
     """Addition of two activation tensors."""
 
