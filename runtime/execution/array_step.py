@@ -127,6 +127,8 @@ class ArrayStep:
         context[Context.LEVELS] = self._prepared.thresholds.shape[1]
         context[Context.STEP_BASE] = self._prepared.step_base.ctypes.data
         context[Context.STEP_SIGN] = self._prepared.step_sign.ctypes.data
+        context[Context.STEP_MASKS] = self._prepared.masks.bytes.ctypes.data
+        context[Context.STEP_MASK_STRIDE] = self._prepared.masks.stride
         context[Context.LANES] = self._lanes
         counters = self._execute(context, pool)
         results: list[Tensor] = []

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.errors import ProgramError
+from imcflow.runtime.execution.step_masks import StepMasks, step_masks
 from imcflow.runtime.isa import MAX_WORD_BITS, OPERANDS, Flag, Opcode
 from imcflow.runtime.kernels.layout import (
     MAX_STEP32_BITS,
@@ -42,6 +43,7 @@ class PreparedKernel:
         thresholds: int64 [table_rows, levels].
         step_base: int64 [table_rows]; a value is base + sign * (thresholds reached).
         step_sign: int64 [table_rows].
+        masks: the step tables once more, as the kernels for few thresholds read them.
     """
 
     kernel: ApKernel
@@ -51,11 +53,12 @@ class PreparedKernel:
     thresholds: NDArray[np.int64]
     step_base: NDArray[np.int64]
     step_sign: NDArray[np.int64]
+    masks: StepMasks
 
     @property
     def resident_bytes(self) -> int:
         """Memory held besides the program itself."""
-        return self.rows.nbytes + self.thresholds.nbytes
+        return self.rows.nbytes + self.thresholds.nbytes + self.masks.bytes.nbytes
 
 
 _HANDLERS: dict[Opcode, Handler] = {
@@ -106,6 +109,7 @@ def prepare_kernel(kernel: ApKernel, domains: int, *, fused: bool) -> PreparedKe
     levels = kernel.step_thresholds.shape[1] if kernel.step_thresholds.ndim == 2 else 0
     step_base = step_base + np.where(kernel.step_descending, levels, 0)
     narrow = _choose_handlers(table, rows, step_base, levels)
+    masks = _mask_steps(kernel, table, rows)
     if fused:
         _fuse_arithmetic(rows)
     thresholds = kernel.step_thresholds.astype(np.int64)
@@ -119,6 +123,7 @@ def prepare_kernel(kernel: ApKernel, domains: int, *, fused: bool) -> PreparedKe
         np.ascontiguousarray(thresholds),
         np.ascontiguousarray(step_base),
         step_sign,
+        masks,
     )
 
 
@@ -226,6 +231,20 @@ def _choose_handlers(
     if not narrow:
         rows["opcode"][steps] = Handler.STORE_STEP_64
     return narrow
+
+
+def _mask_steps(kernel: ApKernel, table: InstructionTable, rows: InstructionTable) -> StepMasks:
+    """Let STORE_STEP with few thresholds and one-byte results compare planes; `r` numbers these rows."""
+    levels = kernel.step_thresholds.shape[1] if kernel.step_thresholds.ndim == 2 else 0
+    byte_ports = np.array([port.bits <= 8 for port in kernel.outputs], np.bool_)
+    steps = np.flatnonzero(table["opcode"] == Opcode.STORE_STEP)
+    handler, compared = (Handler.STORE_STEP_3, 3) if levels <= 3 else (Handler.STORE_STEP_15, 15)
+    chosen = steps[byte_ports[table["port"][steps]]] if levels <= compared else steps[:0]
+    part = table[chosen]
+    rows["opcode"][chosen] = handler
+    rows["r"][chosen] = np.arange(len(chosen), dtype=np.uint32)
+    thresholds = kernel.step_thresholds.astype(np.int64)[part["imm2"]] if len(chosen) else np.zeros((0, 0), np.int64)
+    return step_masks(thresholds, part["a_bits"], (part["flags"] & Flag.A_SIGNED) > 0, compared)
 
 
 def _fuse_arithmetic(rows: InstructionTable) -> None:

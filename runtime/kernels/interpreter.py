@@ -76,6 +76,11 @@ class Interpreter:
         shifted = self.f.and_(self.f.ashr(number, bit), 1)
         return self.splat(self.f.sub(const(I64, 0), shifted))
 
+    def sign_flip(self, bit: Value, top: Value, flag: Flag) -> Value:
+        """Return all ones at the sign bit of a signed word: there the roles of 0 and 1 swap in a comparison."""
+        at_sign = self.f.and_(self.f.icmp("eq", bit, top), self.flag(flag))
+        return self.splat(self.f.convert("sext", at_sign, I64))
+
     def slot(self, record: Value, slot: int, type_: str = I64) -> Value:
         """Load a 64-bit slot of a record."""
         return self.f.load(type_, self.f.offset(record, 8 * slot), align=8)

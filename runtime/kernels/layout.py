@@ -39,6 +39,8 @@ class Handler(IntEnum):
     STORE_64 = 16
     STORE_STEP_32 = 17
     STORE_STEP_64 = 18
+    STORE_STEP_3 = 19  # at most 3 thresholds, results of one byte: compared plane by plane
+    STORE_STEP_15 = 20  # likewise, at most 15 thresholds
 
 
 ZERO_CELL = 0
@@ -58,7 +60,9 @@ class Context(IntEnum):
     STEP_BASE = 4  # pointer, int64 [table_rows]
     STEP_SIGN = 5  # pointer, int64 [table_rows]: +1, or -1 for a descending row
     LANES = 6  # valid lanes of all blocks together, for the counting kernel
-    SIZE = 8
+    STEP_MASKS = 7  # pointer, bytes [step rows][bits + 1][thresholds]: see StepMasks in runtime.execution.step_masks
+    STEP_MASK_STRIDE = 8  # bytes from one step row to the next
+    SIZE = 16
 
 
 class InputSlot(IntEnum):

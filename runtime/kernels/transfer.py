@@ -7,7 +7,7 @@ LOAD reads byte planes of a padded image whose rows are laid out so that neighbo
 from __future__ import annotations
 
 from imcflow.runtime.isa import Flag
-from imcflow.runtime.kernels.emitter import I8, I16, I32, I64, PTR, Value, const, element_bits, vector_type
+from imcflow.runtime.kernels.emitter import I1, I8, I16, I32, I64, PTR, Value, const, element_bits, vector_type
 from imcflow.runtime.kernels.interpreter import Emit, Interpreter
 from imcflow.runtime.kernels.layout import RUN_BYTES, Context, Handler, InputSlot, OutputSlot
 
@@ -90,8 +90,7 @@ def _step_values(m: Interpreter, values: Value) -> Value:
     reached = f.loop(const(I64, 0), levels, [const(values.type, 0)], body)[0]
 
     def table(slot: Context) -> Value:
-        entry = f.load(I64, f.offset(m.slot(m.context, slot, PTR), f.mul(row, 8)), align=8)
-        return f.splat(f.convert("trunc", entry, f"i{width}"), count)
+        return f.splat(f.convert("trunc", _step_entry(m, slot), f"i{width}"), count)
 
     return f.add(table(Context.STEP_BASE), f.mul(reached, table(Context.STEP_SIGN)))
 
@@ -125,6 +124,70 @@ def _store(lane_type: str, *, through_steps: bool) -> Emit:
     return emit
 
 
+def _store_step_bits(levels: int) -> Emit:
+    """STORE_STEP for `levels` = 2**n - 1 thresholds and one-byte results, 64 lanes per instruction.
+
+    A comparison x >= T walks the planes from the least significant bit: where t is 0 the result so far is kept if x is
+    0 and becomes true if x is 1, where t is 1 it is kept if x is 1 and becomes false if x is 0: the majority of x, the
+    result so far, and not t. The results of ascending thresholds are a thermometer, whose level is read by a tree.
+    """
+
+    def emit(m: Interpreter) -> None:
+        f = m.f
+        a, a_bits = m.field("a"), m.field("a_bits")
+        top = f.sub(a_bits, 1)
+        masks = m.slot(m.context, Context.STEP_MASKS, PTR)
+        masks = f.offset(masks, f.mul(m.field("r"), m.slot(m.context, Context.STEP_MASK_STRIDE)))
+
+        def everywhere(row: Value, level: int) -> Value:
+            byte = f.load(I8, f.offset(row, level), align=1)
+            return f.convert("bitcast", f.splat(byte, m.plane_bytes), m.plane)
+
+        def compare(bit: Value, reached: list[Value]) -> list[Value]:
+            row = f.offset(masks, f.mul(f.add(bit, 1), levels))
+            x = f.xor(m.load(f.add(a, bit)), m.sign_flip(bit, top, Flag.A_SIGNED))
+            return [f.mux(f.xor(x, state), everywhere(row, level), x) for level, state in enumerate(reached)]
+
+        first = [everywhere(masks, level) for level in range(levels)]
+        reached = f.loop(const(I64, 0), a_bits, first, compare)
+        count = _thermometer_bits(m, reached)
+        for bit, plane in enumerate(count):
+            f.store(plane, f.offset(m.scratch, bit * m.plane_bytes), align=1)
+        base, sign = _step_entry(m, Context.STEP_BASE), _step_entry(m, Context.STEP_SIGN)
+        bases = f.splat(f.convert("trunc", base, I8), RUN_BYTES)
+        signs = f.splat(f.convert("trunc", f.ashr(sign, 1), I8), RUN_BYTES)
+        port = m.record(Context.OUTPUTS, OutputSlot.SIZE)
+        row = f.offset(m.slot(port, OutputSlot.BASE, PTR), f.mul(m.field("imm"), m.slot(port, OutputSlot.ROW_STRIDE)))
+        target = f.offset(row, f.mul(m.block, m.lanes))
+        for word in range(m.words):
+            values = const(_BYTES, 0)
+            for bit in range(len(count)):
+                lanes = f.load(I64, f.offset(m.scratch, bit * m.plane_bytes + 8 * word), align=1)
+                ones = f.convert("bitcast", lanes, vector_type(RUN_BYTES, I1))
+                values = f.or_(values, f.select(ones, const(_BYTES, 1 << bit), const(_BYTES, 0)))
+            # (v ^ s) - s is v or -v.
+            values = f.add(bases, f.sub(f.xor(values, signs), signs))
+            f.store(values, f.offset(target, 64 * word), align=1)
+
+    return emit
+
+
+def _thermometer_bits(m: Interpreter, reached: list[Value]) -> list[Value]:
+    """Return the binary digits, least significant first, of the number of leading ones among 2**n - 1 planes."""
+    if len(reached) == 1:
+        return reached
+    middle = len(reached) // 2
+    pivot = reached[middle]
+    below, above = reached[:middle], reached[middle + 1 :]
+    halves = [m.f.mux(pivot, high, low) for low, high in zip(below, above, strict=True)]
+    return [*_thermometer_bits(m, halves), pivot]
+
+
+def _step_entry(m: Interpreter, slot: Context) -> Value:
+    """Load a per-row entry of the kernel's step table."""
+    return m.f.load(I64, m.f.offset(m.slot(m.context, slot, PTR), m.f.mul(m.field("imm2"), 8)), align=8)
+
+
 _LANES_32, _LANES_64 = vector_type(16, I32), vector_type(8, I64)
 
 TRANSFER_HANDLERS: dict[Handler, Emit] = {
@@ -133,4 +196,6 @@ TRANSFER_HANDLERS: dict[Handler, Emit] = {
     Handler.STORE_64: _store(_LANES_64, through_steps=False),
     Handler.STORE_STEP_32: _store(_LANES_32, through_steps=True),
     Handler.STORE_STEP_64: _store(_LANES_64, through_steps=True),
+    Handler.STORE_STEP_3: _store_step_bits(3),
+    Handler.STORE_STEP_15: _store_step_bits(15),
 }

@@ -107,12 +107,6 @@ def _relu(m: Interpreter) -> None:
     m.f.loop(const(I64, 0), r_bits, [], body)
 
 
-def _sign_flip(m: Interpreter, bit: Value, top: Value, flag: Flag) -> Value:
-    """Return all ones at the sign bit of a signed word: there the roles of 0 and 1 swap in a comparison."""
-    at_sign = m.f.and_(m.f.icmp("eq", bit, top), m.flag(flag))
-    return m.splat(m.f.convert("sext", at_sign, I64))
-
-
 def _max_into(m: Interpreter) -> None:
     f = m.f
     a, r, top = m.field("a"), m.field("r"), m.f.sub(m.field("r_bits"), 1)
@@ -121,7 +115,7 @@ def _max_into(m: Interpreter) -> None:
         a_wins, r_wins = carried
         bit = f.sub(top, step)
         a_bit, r_bit = m.load(f.add(a, bit)), m.load(f.add(r, bit))
-        flip = _sign_flip(m, bit, top, Flag.R_SIGNED)
+        flip = m.sign_flip(bit, top, Flag.R_SIGNED)
         a_high = f.and_(f.xor(a_bit, flip), f.xor(r_bit, f.not_(flip)))
         r_high = f.and_(f.xor(r_bit, flip), f.xor(a_bit, f.not_(flip)))
         open_ = f.not_(f.or_(a_wins, r_wins))
@@ -141,7 +135,7 @@ def _step(m: Interpreter) -> None:
     def compare(step: Value, carried: list[Value]) -> list[Value]:
         greater, equal = carried
         bit = f.sub(top, step)
-        flip = _sign_flip(m, bit, top, Flag.A_SIGNED)
+        flip = m.sign_flip(bit, top, Flag.A_SIGNED)
         a_bit = f.xor(m.load(f.add(a, bit)), flip)
         t_bit = f.xor(m.bit_of(threshold, bit), flip)
         greater = f.or_(greater, f.and_(equal, f.and_(a_bit, f.not_(t_bit))))

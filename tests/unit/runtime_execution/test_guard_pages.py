@@ -19,6 +19,7 @@ import pytest
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
 from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.prepare import prepare_kernel
+from imcflow.runtime.execution.step_masks import StepMasks
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS
@@ -64,7 +65,9 @@ def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity,
     rows = workspace.fresh(prepared.rows.nbytes).view(prepared.rows.dtype)
     rows[:] = prepared.rows
     tables = {name: workspace.placed(getattr(prepared, name)) for name in ("thresholds", "step_base", "step_sign")}
-    prepared = dataclasses.replace(prepared, rows=rows, **tables)
+    masks = workspace.fresh(prepared.masks.bytes.nbytes).reshape(prepared.masks.bytes.shape)
+    masks[:] = prepared.masks.bytes
+    prepared = dataclasses.replace(prepared, rows=rows, masks=StepMasks(masks), **tables)
     narrow = [
         tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
         for tensor, window in zip(tensors, kernel.inputs, strict=True)
