@@ -41,6 +41,8 @@ class SpatialSearch(StrEnum):
     """As many rows and columns as fit, uneven last tiles, windows laid diagonally for depthwise layers."""
     DIVISORS = "divisors"
     """Divisors of the layer's dimensions, the three with the most multipliers in use (ZigZag 3.9)."""
+    EVERY = "every"
+    """Every prime-factor product, however few multipliers it uses (one stored pair of ICCAD'23 runs)."""
     FULLEST = "fullest"
     """Prime-factor products with the most multipliers in use, output columns spread on a diagonal (ICCAD'23)."""
 

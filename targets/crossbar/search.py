@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imcflow.errors import TargetError
 from imcflow.targets.crossbar.conventions import Objective
 from imcflow.targets.crossbar.evaluation import Evaluation
+from imcflow.targets.crossbar.layers import Operand
 from imcflow.targets.crossbar.spatial import spatial_proposals
 
 if TYPE_CHECKING:
@@ -39,8 +40,22 @@ def best_mapping(
             least, candidate = found
             best = (evaluation, candidate)
     if best is None:
-        raise TargetError(f"layer {layer.name}: no mapping onto {target.name} keeps its tiles in the memory levels")
+        raise TargetError(f"layer {layer.name}: no mapping onto {target.name}: {_obstacle(target, layer, placement)}")
     return best
+
+
+def _obstacle(target: CrossbarTarget, layer: Layer, placement: Placement) -> str:
+    """The first level that cannot hold one element, else a general reason."""
+    widths = {
+        Operand.INPUT: layer.activation_bits,
+        Operand.WEIGHT: layer.weight_bits,
+        Operand.OUTPUT: layer.partial_sum_bits,
+    }
+    for operand, chain in placement.chains(target.hierarchy).items():
+        for level in chain:
+            if level.size_bits < widths[operand]:
+                return f"{level.name} of {level.size_bits} bits cannot hold one {operand} of {widths[operand]} bits"
+    return "no loop order keeps its tiles in the memory levels"
 
 
 def best_order(evaluation: Evaluation, objective: Objective, limit: float) -> tuple[float, Candidate] | None:

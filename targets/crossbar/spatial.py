@@ -35,6 +35,7 @@ def spatial_proposals(macro: Macro, layer: Layer, conventions: Conventions) -> l
     search = {
         SpatialSearch.DIVISORS: _divisor_proposals,
         SpatialSearch.FULLEST: _fullest_proposals,
+        SpatialSearch.EVERY: _fullest_proposals,
         SpatialSearch.UNEVEN: _uneven_proposals,
     }[conventions.spatial]
     return search(macro, layer, conventions)
@@ -114,7 +115,7 @@ def _prime_products(layer: Layer, dims: Sequence[Dim], extent: int) -> Iterator[
 
 
 def _fullest_proposals(macro: Macro, layer: Layer, conventions: Conventions) -> list[SpatialMapping]:
-    """All mappings that use the most multipliers, channels and diagonal output columns on the column axis."""
+    """Channels and diagonal output columns on the columns, the reduction on the rows; only the fullest unless EVERY."""
     column_options: list[Factors] = [{}]
     for dims in ((Dim.K,), (Dim.OX,)):
         column_options.extend(_fullest(_prime_products(layer, dims, macro.output_channels)))
@@ -129,6 +130,8 @@ def _fullest_proposals(macro: Macro, layer: Layer, conventions: Conventions) -> 
         diagonal = rows.get(Dim.FX, 1) + columns.get(Dim.OX, 1) - 1
         if rows.get(Dim.C, 1) * rows.get(Dim.FY, 1) * diagonal <= macro.rows:
             fitting.setdefault(str(mapping), mapping)
+    if conventions.spatial is SpatialSearch.EVERY:
+        return list(fitting.values())
     most = max(mapping.used_multipliers for mapping in fitting.values())
     return [mapping for mapping in fitting.values() if mapping.used_multipliers == most]
 
