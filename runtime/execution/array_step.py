@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.execution.blocks import BlockPool
+from imcflow.runtime.execution.blocks import BlockPool, RangeRunner
 from imcflow.runtime.execution.prepare import PreparedKernel
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
-from imcflow.runtime.execution.windows import ImageLayout, Runs, gather_runs
-from imcflow.runtime.execution.workspace import Workspace
+from imcflow.runtime.execution.windows import ImageLayout, gather_runs
+from imcflow.runtime.execution.workspace import Workspace, address
 from imcflow.runtime.kernels.layout import (
     RESERVED_CELLS,
     SCRATCH_SLACK_BYTES,
@@ -23,7 +23,7 @@ from imcflow.runtime.kernels.layout import (
     InputSlot,
     OutputSlot,
 )
-from imcflow.runtime.kernels.module import Fidelity, KernelFunction, KernelKey, kernel
+from imcflow.runtime.kernels.module import Fidelity, KernelKey, kernel
 from imcflow.runtime.program import ElementType
 
 RANGE_ROWS = 1 << 21  # instruction rows of one uninterruptible range: some tens of milliseconds
@@ -31,11 +31,10 @@ RANGE_ROWS = 1 << 21  # instruction rows of one uninterruptible range: some tens
 
 @dataclass(frozen=True, slots=True)
 class ArraySettings:
-    """How to run streams: fidelity, tag latch, and the block width (64-bit words per plane; None: fitted)."""
+    """How to run streams: fidelity and tag latch."""
 
     fidelity: Fidelity
     or_latch: bool
-    words: int | None = None
 
 
 class ArrayStep:
@@ -46,41 +45,75 @@ class ArrayStep:
         prepared: PreparedKernel,
         images: int,
         settings: ArraySettings,
-        threads: int,
+        words: int,
         workspace: Workspace,
     ) -> None:
-        """Fit block width and gather runs to `images` images; images and states live in `workspace`."""
+        """Bind gather runs and tables.
+
+        Args:
+            prepared: the stream.
+            images: images of every run.
+            settings: fidelity and tag latch.
+            words: 64-lane words per block.
+            workspace: where padded images and states live.
+        """
         self._prepared = prepared
-        self._settings = settings
         self._workspace = workspace
         self._images = images
+        self._words = words
         stream = prepared.kernel
         self._lanes = images * stream.lanes_per_image
-        self._words = settings.words or fitted_words(self._lanes, threads)
+        self.blocks = -(-self._lanes // (64 * words))
+        fidelity = settings.fidelity
+        self._function = kernel(KernelKey(fidelity, words, settings.or_latch and fidelity != "word"))
         self._layouts = [
             ImageLayout(window, images, planes)
             for window, planes in zip(stream.inputs, prepared.byte_planes, strict=True)
         ]
-        self._runs: list[Runs] = []
-        for layout in self._layouts:
+        self._inputs = np.zeros((max(1, len(self._layouts)), InputSlot.SIZE), np.int64)
+        self._outputs = np.zeros((max(1, len(stream.outputs)), OutputSlot.SIZE), np.int64)
+        self._bound: list[NDArray[np.int64]] = []  # memory that the slots point to
+        for slots, layout in zip(self._inputs, self._layouts, strict=False):
             lane_offsets = layout.lane_offsets()
             if len(lane_offsets) != self._lanes:
                 raise ProgramError(
                     f"kernel '{stream.name}': an input has {len(lane_offsets)} output positions, "
                     f"the outputs have {self._lanes}"
                 )
-            runs = gather_runs(lane_offsets, 64 * self._words)
-            self._runs.append(Runs(workspace.placed(runs.index), workspace.placed(runs.runs)))
+            runs = gather_runs(lane_offsets, 64 * words)
+            slots[InputSlot.BYTE_STRIDE] = layout.plane_bytes
+            slots[InputSlot.OFFSETS] = self._bind(layout.element_offsets())
+            slots[InputSlot.RUN_INDEX] = self._bind(runs.index)
+            slots[InputSlot.RUNS] = self._bind(runs.runs)
+        self._context = self._bound_context()
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of lanes."""
-        return -(-self._lanes // (64 * self._words))
+    def _bind(self, array: NDArray[np.int64]) -> int:
+        """Keep a copy of an array; return its address."""
+        self._bound.append(self._workspace.placed(array))
+        return address(self._bound[-1])
+
+    def _bound_context(self) -> NDArray[np.int64]:
+        prepared = self._prepared
+        context = np.zeros(Context.SIZE, np.int64)
+        context[Context.INPUTS] = address(self._inputs)
+        context[Context.OUTPUTS] = address(self._outputs)
+        context[Context.THRESHOLDS] = address(prepared.thresholds)
+        context[Context.LEVELS] = prepared.thresholds.shape[1]
+        context[Context.STEP_BASE] = address(prepared.step_base)
+        context[Context.STEP_SIGN] = address(prepared.step_sign)
+        context[Context.STEP_MASKS] = address(prepared.masks.bytes)
+        context[Context.STEP_MASK_STRIDE] = prepared.masks.stride
+        context[Context.LANES] = self._lanes
+        return context
 
     @property
     def state_bytes(self) -> int:
         """State memory of one worker."""
-        return self._prepared.cell_count * 8 * self._words + 64 * self._words + SCRATCH_SLACK_BYTES
+        return self._scratch_offset + 64 * self._words + SCRATCH_SLACK_BYTES
+
+    @property
+    def _scratch_offset(self) -> int:
+        return self._prepared.cell_count * 8 * self._words
 
     def run(
         self, tensors: Sequence[Tensor], outputs: Sequence[ElementType], pool: BlockPool
@@ -96,72 +129,46 @@ class ArrayStep:
             One array [images, channels, height, width] per output port, and the `Counter` slots (zeros unless the
             fidelity is `count`).
         """
-        workspace, stream = self._workspace, self._prepared.kernel
-        keep_alive: list[NDArray[np.generic]] = []
-        inputs = np.zeros((max(1, len(self._layouts)), InputSlot.SIZE), np.int64)
-        ports = enumerate(zip(self._layouts, self._runs, tensors, strict=True))
-        for slots, (port, (layout, runs, tensor)) in zip(inputs, ports, strict=False):
-            image = workspace.scratch(f"image {port}", layout.buffer_bytes)
+        ports = self._prepared.kernel.outputs
+        for port, (layout, tensor) in enumerate(zip(self._layouts, tensors, strict=True)):
+            image = self._workspace.scratch(f"image {port}", layout.buffer_bytes)
             layout.fill(image, tensor)
-            offsets = workspace.placed(layout.element_offsets())
-            keep_alive += [image, offsets]
-            slots[InputSlot.IMAGE] = image.ctypes.data
-            slots[InputSlot.BYTE_STRIDE] = layout.plane_bytes
-            slots[InputSlot.OFFSETS] = offsets.ctypes.data
-            slots[InputSlot.RUN_INDEX] = runs.index.ctypes.data
-            slots[InputSlot.RUNS] = runs.runs.ctypes.data
+            self._inputs[port, InputSlot.IMAGE] = address(image)
         padded_lanes = self.blocks * 64 * self._words
         stored: list[Tensor] = []
-        output_slots = np.zeros((max(1, len(outputs)), OutputSlot.SIZE), np.int64)
-        for slots, port, element in zip(output_slots, stream.outputs, outputs, strict=False):
+        for slots, port, element in zip(self._outputs, ports, outputs, strict=False):
             dtype = storage_dtype(element)
-            array = workspace.fresh(port.channels * padded_lanes * dtype.itemsize).view(dtype)
+            array = self._workspace.fresh(port.channels * padded_lanes * dtype.itemsize).view(dtype)
             stored.append(array.reshape(port.channels, padded_lanes))
-            slots[OutputSlot.BASE] = array.ctypes.data
-            slots[OutputSlot.ROW_STRIDE] = padded_lanes * dtype.itemsize
-            slots[OutputSlot.ELEMENT_BYTES] = dtype.itemsize
-        context = np.zeros(Context.SIZE, np.int64)
-        context[Context.INPUTS] = inputs.ctypes.data
-        context[Context.OUTPUTS] = output_slots.ctypes.data
-        context[Context.THRESHOLDS] = self._prepared.thresholds.ctypes.data
-        context[Context.LEVELS] = self._prepared.thresholds.shape[1]
-        context[Context.STEP_BASE] = self._prepared.step_base.ctypes.data
-        context[Context.STEP_SIGN] = self._prepared.step_sign.ctypes.data
-        context[Context.STEP_MASKS] = self._prepared.masks.bytes.ctypes.data
-        context[Context.STEP_MASK_STRIDE] = self._prepared.masks.stride
-        context[Context.LANES] = self._lanes
-        counters = self._execute(context, pool)
-        results: list[Tensor] = []
-        for port, array in zip(stream.outputs, stored, strict=True):
-            maps = array[:, : self._lanes].reshape(port.channels, self._images, port.height, port.width)
-            results.append(maps.transpose(1, 0, 2, 3))
+            slots[:] = (address(array), padded_lanes * dtype.itemsize, dtype.itemsize, 0)
+        counters = self._execute(pool)
+        results = [
+            array[:, : self._lanes].reshape(port.channels, self._images, port.height, port.width).transpose(1, 0, 2, 3)
+            for port, array in zip(ports, stored, strict=True)
+        ]
         return results, counters
 
-    def _execute(self, context: NDArray[np.int64], pool: BlockPool) -> NDArray[np.int64]:
-        settings, rows = self._settings, self._prepared.rows
-        fidelity = settings.fidelity
-        key = KernelKey(fidelity, self._words, settings.or_latch and fidelity != "word")
-        function = kernel(key)
+    def _execute(self, pool: BlockPool) -> NDArray[np.int64]:
+        rows = len(self._prepared.rows)
         workers = min(pool.threads, self.blocks)
         counters = np.zeros((workers, Counter.SIZE), np.int64)
-        states = [self._workspace.scratch(f"state {worker}", self.state_bytes) for worker in range(workers)]
-        for state in states:
-            state[: RESERVED_CELLS * 8 * self._words] = 0
-
-        def runner(function: KernelFunction, state: NDArray[np.uint8], counts: NDArray[np.int64]):
-            state_at = int(state.ctypes.data)
-            scratch_at = state_at + self._prepared.cell_count * 8 * self._words
-            rows_at, context_at, counts_at = (int(array.ctypes.data) for array in (rows, context, counts))
-
-            def run(first: int, last: int) -> None:
-                function(first, last, state_at, scratch_at, rows_at, len(rows), context_at, counts_at)
-
-            return run
-
-        runners = [runner(function, state, counts) for state, counts in zip(states, counters, strict=True)]
-        per_call = max(1, min(-(-self.blocks // (4 * workers)), RANGE_ROWS // max(1, len(rows))))
+        runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
+        per_call = max(1, min(-(-self.blocks // (4 * workers)), RANGE_ROWS // max(1, rows)))
         pool.run(self.blocks, per_call, runners)
         return counters.sum(axis=0)
+
+    def _runner(self, worker: int, counters: NDArray[np.int64]) -> RangeRunner:
+        state = self._workspace.scratch(f"state {worker}", self.state_bytes)
+        state[: RESERVED_CELLS * 8 * self._words] = 0
+        rows = self._prepared.rows
+        state_at, rows_at, row_count = address(state), address(rows), len(rows)
+        context_at, counters_at = address(self._context), address(counters)
+        function, scratch_at = self._function, state_at + self._scratch_offset
+
+        def run(first: int, last: int) -> None:
+            function(first, last, state_at, scratch_at, rows_at, row_count, context_at, counters_at)
+
+        return run
 
 
 def fitted_words(lanes: int, threads: int) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imcflow.errors import InputError, ProgramError
 from imcflow.runtime.digital.registry import Call
 from imcflow.runtime.digital_ops import complete_attributes
-from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
+from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, fitted_words
 from imcflow.runtime.execution.blocks import BlockPool, default_threads
 from imcflow.runtime.execution.digital_step import run_in_parts
 from imcflow.runtime.execution.inputs import checked_inputs
@@ -20,11 +20,13 @@ from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_pe
 from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
 from imcflow.runtime.execution.workspace import Workspace
-from imcflow.runtime.kernels.layout import Counter
+from imcflow.runtime.kernels.layout import WORD_COUNTS, Counter
 from imcflow.runtime.kernels.module import Fidelity
 from imcflow.runtime.program import ApKernel, DigitalOp, Program
 
 DEFAULT_MEMORY_BYTES = 512 * 2**20
+
+ROWS_WORTH_A_KERNEL = 1 << 23  # instruction rows that take longer than compiling another width, some 50 ms
 
 OnProgress = Callable[[int, int, str], None]
 """(steps done, steps in all, name of the step just done)"""
@@ -89,7 +91,8 @@ class ProgramRun:
         """Check and renumber all streams (once per program and process)."""
         self._program = program
         self._threads = default_threads() if threads is None else max(1, threads)
-        self._settings = ArraySettings(fidelity, program.target.or_latch, block_words)
+        self._settings = ArraySettings(fidelity, program.target.or_latch)
+        self._block_words = block_words
         fused = fidelity == "word"
         ready = _prepared.setdefault(program, {})
         if fused not in ready:
@@ -177,7 +180,8 @@ class ProgramRun:
             raise ProgramError(f"step '{step.name}' was not prepared")
         bound = self._bound.get((index, images))
         if bound is None:
-            bound = ArrayStep(prepared, images, self._settings, self._threads, self._workspace)
+            words = self._block_words or self._fitted_words(images * step.lanes_per_image, images)
+            bound = ArrayStep(prepared, images, self._settings, words, self._workspace)
             self._bound[index, images] = bound
         maps = [
             tensors[window.tensor].reshape(images, window.channels, window.height, window.width)
@@ -188,6 +192,16 @@ class ProgramRun:
         self.counters += counters
         for port, info, output in zip(step.outputs, infos, outputs, strict=True):
             tensors[port.tensor] = output.reshape(images, *info.shape)
+
+    def _fitted_words(self, lanes: int, images: int) -> int:
+        """Return the block width for a number of lanes; widths other than the full one only where they pay off."""
+        full = WORD_COUNTS[-1]
+        work = sum(
+            len(kernel.rows) * -(-images * kernel.kernel.lanes_per_image // (64 * full))
+            for kernel in self._prepared
+            if kernel is not None
+        )
+        return fitted_words(lanes, self._threads) if work > ROWS_WORTH_A_KERNEL else full
 
     def _run_digital_op(self, step: DigitalOp, tensors: dict[int, Tensor], images: int, pool: BlockPool) -> None:
         info = self._program.tensors[step.output]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 ALIGNMENT_BYTES = 64
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return where the first element of an array lies in memory."""
+    return array.__array_interface__["data"][0]
 
 
 class Workspace:
@@ -16,9 +23,9 @@ class Workspace:
         self._scratch: dict[str, NDArray[np.uint8]] = {}
 
     def fresh(self, size: int) -> NDArray[np.uint8]:
-        """Return `size` uninitialised bytes of their own."""
-        raw = np.empty(size + ALIGNMENT_BYTES, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT_BYTES
+        """Return `size` zero bytes of their own."""
+        raw = np.zeros(size + ALIGNMENT_BYTES, np.uint8)
+        start = -address(raw) % ALIGNMENT_BYTES
         return raw[start : start + size]
 
     def scratch(self, name: str, size: int) -> NDArray[np.uint8]:

@@ -50,9 +50,11 @@ def guarded(size: int, *, at_end: bool) -> np.ndarray:
 class GuardedWorkspace(Workspace):
     def __init__(self, at_end: bool) -> None:
         self._at_end = at_end
+        self._alive: list[np.ndarray] = []
 
     def fresh(self, size: int) -> np.ndarray:
-        return guarded(size, at_end=self._at_end)
+        self._alive.append(guarded(size, at_end=self._at_end))
+        return self._alive[-1]
 
     def scratch(self, name: str, size: int) -> np.ndarray:
         return self.fresh(size)
@@ -60,7 +62,7 @@ class GuardedWorkspace(Workspace):
 
 def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, words: int, at_end: bool) -> None:
     workspace = GuardedWorkspace(at_end)
-    settings = ArraySettings(fidelity, or_latch=False, words=words)
+    settings = ArraySettings(fidelity, or_latch=False)
     prepared = prepare_kernel(kernel, 64, fused=fidelity == "word")
     rows = workspace.fresh(prepared.rows.nbytes).view(prepared.rows.dtype)
     rows[:] = prepared.rows
@@ -73,7 +75,7 @@ def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity,
         for tensor, window in zip(tensors, kernel.inputs, strict=True)
     ]
     with BlockPool(1) as pool:
-        step = ArrayStep(prepared, len(tensors[0]), settings, 1, workspace)
+        step = ArrayStep(prepared, len(tensors[0]), settings, words, workspace)
         step.run(narrow, [ElementType(port.bits, port.signed) for port in kernel.outputs], pool)
 
 

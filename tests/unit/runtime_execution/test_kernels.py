@@ -25,9 +25,9 @@ DOMAINS, CELLS = 64, 2 * 256 * 64
 def run_compiled(
     kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity, *, or_latch: bool, words: int, threads: int = 1
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    settings = ArraySettings(fidelity, or_latch, words)
+    settings = ArraySettings(fidelity, or_latch)
     step = ArrayStep(
-        prepare_kernel(kernel, DOMAINS, fused=fidelity == "word"), len(tensors[0]), settings, threads, Workspace()
+        prepare_kernel(kernel, DOMAINS, fused=fidelity == "word"), len(tensors[0]), settings, words, Workspace()
     )
     narrow = [
         tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
