@@ -13,7 +13,7 @@ from xdsl.utils.exceptions import PassFailedException
 from imcflow.dialect.attributes_ap import AddSubAttr
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApLinearOp
-from imcflow.dialect.types import integer_element_of, shape_of, smallest_integer_type, value_range
+from imcflow.dialect.types import integer_element_of, smallest_integer_type, value_range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,17 +76,16 @@ class ImcReduceArithmetic(ModulePass):
 
     def _reduce(self, layer: ApLinearOp, program: AddSubProgram, target: ApTarget) -> AddSubAttr:
         from imcflow.passes.reduction.reduce import reduce_matrix
-        from imcflow.passes.reduction.scope import best_scope
+        from imcflow.passes.reduction.scope import reduce_in_best_scope
 
         matrix, inputs = program.expand(), layer_bounds(layer)
-        channel = program.input_count // (len(layer.inputs) * shape_of(layer.inputs[0])[1])
-        if len(layer.inputs) > 1:
-            group = 0
-        elif self.scope == AUTO:
-            group = best_scope(matrix, inputs, program.bias, channel, target, describe(layer))
+        channel = program.input_count // (len(layer.inputs) * layer.map_shape[0])
+        if self.scope == AUTO and len(layer.inputs) == 1:
+            reduced = reduce_in_best_scope(matrix, inputs, program.bias, channel, target, describe(layer))
         else:
-            group = int(self.scope) * channel
-        return AddSubAttr.of(reduce_matrix(matrix, inputs, group=group, bias=program.bias, cycles=target.cycles))
+            group = 0 if self.scope == AUTO or len(layer.inputs) > 1 else int(self.scope) * channel
+            reduced = reduce_matrix(matrix, inputs, group=group, bias=program.bias, cycles=target.cycles)
+        return AddSubAttr.of(reduced)
 
 
 def layer_bounds(layer: ApLinearOp) -> Bounds:

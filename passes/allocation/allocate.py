@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from imcflow.dialect.add_sub_program import AddSubProgram
 
 
+SPREAD_SHARE = 0.5
+"""Accumulators are spread over at most this share of the tracks."""
+SCRATCH_TRACKS = 48
+"""Tracks that values used once take in turn."""
+SHORTEST_BAND = 8
+"""Domains that such a value may fill at least."""
+
+
 class CapacityError(ImcflowError):
     """A layer does not fit an array: the message names the layer, what it needs and what there is."""
 
@@ -52,7 +60,6 @@ def place_program(
     Raises:
         CapacityError: accumulators and values do not fit the array at any one time.
     """
-    from imcflow.passes.allocation.place import place_accumulators, place_steps
     from imcflow.passes.allocation.schedule import depth_first_schedule
 
     if program.values is None or program.outputs is None:
@@ -66,54 +73,109 @@ def place_program(
         program.accumulate_value,
         program.slice_accumulations,
     )
-    stored_directly = _stored_directly(program, negated_store)
-    output_bits = program.outputs.bits
-    tracks, domains = geometry.tracks, geometry.domains
-    output_cells, accumulator_tracks = place_accumulators(
-        kind, index, program.accumulate_output, output_bits, ~stored_directly, tracks - 1, domains
-    )
-    if accumulator_tracks < 0:
-        needed = -(-int(output_bits[~stored_directly].sum()) // domains)
-        raise CapacityError(
-            f"{layer}: the accumulators need at least {needed} tracks of {domains} domains, an array has {tracks - 1}"
-        )
-    value_tracks = tracks - 1 - accumulator_tracks
-    output_cells = np.where(output_cells >= 0, output_cells + value_tracks * domains, output_cells).astype(np.int32)
-    room = 3 * len(kind) + 8 * (program.slice_count + 1) * (domains // 64 + 1) + 8
-    columns = [np.zeros(room, dtype=np.uint8), np.zeros(room, dtype=np.uint8)]
-    columns += [np.full(room, -1, dtype=np.int32) for _ in range(4)]
-    count = place_steps(
+    job = _Job(
+        program,
+        geometry,
         kind,
         index,
-        _slice_of_step(program, kind, index),
-        program.input_count,
-        program.lhs,
-        program.rhs,
-        program.lhs_shift,
-        program.rhs_shift,
-        program.subtract,
         word_bits(program, loaded_bits),
-        program.values.signed,
-        program.accumulate_output,
-        program.accumulate_value,
-        program.accumulate_subtract,
-        output_bits,
-        output_cells,
-        program.bias != 0,
-        tracks,
-        domains,
-        value_tracks,
+        _stored_directly(program, negated_store),
         in_place,
-        *columns,
     )
-    if count < 0:
-        value = -1 - count
+    bits = program.outputs.bits
+    widest = int(bits.max(initial=1))
+    # Few accumulators per track keep its port close to them; but values need tracks too.
+    limits = sorted({widest * words for words in range(1, geometry.domains // widest + 1)} | {geometry.domains})
+    value = -1
+    for limit in limits:
+        cells, used = job.accumulators(limit)
+        if used < 0 or (limit != geometry.domains and used > (geometry.tracks - 1) * SPREAD_SHARE):
+            continue
+        placement, value = job.values(cells, used)
+        if placement is not None:
+            return placement
+    if value < 0:
+        needed = -(-int(bits[~job.direct].sum()) // geometry.domains)
         raise CapacityError(
-            f"{layer}: no room for value {value} ({program.values.bits[value]} bits): of {tracks} tracks of {domains} "
-            f"domains, {accumulator_tracks} hold accumulators and 1 the carry; use a smaller scope"
+            f"{layer}: the accumulators need at least {needed} tracks of {geometry.domains} domains, "
+            f"an array has {geometry.tracks - 1}"
         )
-    kind, flags, index, a, b, r = (column[:count].copy() for column in columns)
-    return Placement(tracks, domains, (tracks - 1) * domains, kind, flags, index, a, b, r)
+    raise CapacityError(
+        f"{layer}: no room for value {value} ({program.values.bits[value]} bits) beside the accumulators on "
+        f"{geometry.tracks} tracks of {geometry.domains} domains; use a smaller scope"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One schedule to place: `words` is the word length of every value, `direct` marks outputs without accumulator."""
+
+    program: AddSubProgram
+    geometry: ArrayGeometry
+    kind: NDArray[np.uint8]
+    index: NDArray[np.int32]
+    words: NDArray[np.int32]
+    direct: NDArray[np.bool_]
+    in_place: bool
+
+    def accumulators(self, limit: int) -> tuple[NDArray[np.int32], int]:
+        """Cells of the accumulators below domain `limit`, tracks counted from 0, and their tracks; -1 for no room."""
+        from imcflow.passes.allocation.place import place_accumulators
+
+        assert self.program.outputs is not None
+        return place_accumulators(
+            self.kind,
+            self.index,
+            self.program.accumulate_output,
+            self.program.outputs.bits,
+            ~self.direct,
+            self.geometry.tracks - 1,
+            self.geometry.domains,
+            limit,
+        )
+
+    def values(self, cells: NDArray[np.int32], accumulator_tracks: int) -> tuple[Placement | None, int]:
+        """Place everything with the accumulators on the upper tracks; or return the value that finds no room."""
+        from imcflow.passes.allocation.place import place_steps
+
+        program, tracks, domains = self.program, self.geometry.tracks, self.geometry.domains
+        assert program.values is not None
+        assert program.outputs is not None
+        value_tracks = tracks - 1 - accumulator_tracks
+        room = 3 * len(self.kind) + 8 * (program.slice_count + 1) * (domains // 64 + 1) + 8
+        columns = [np.zeros(room, dtype=np.uint8), np.zeros(room, dtype=np.uint8)]
+        columns += [np.full(room, -1, dtype=np.int32) for _ in range(4)]
+        band = min(domains, 64, max(SHORTEST_BAND, int(self.words.max(initial=1))))
+        count = place_steps(
+            self.kind,
+            self.index,
+            _slice_of_step(program, self.kind, self.index),
+            program.input_count,
+            program.lhs,
+            program.rhs,
+            program.lhs_shift,
+            program.rhs_shift,
+            program.subtract,
+            self.words,
+            program.values.signed,
+            program.accumulate_output,
+            program.accumulate_value,
+            program.accumulate_subtract,
+            program.outputs.bits,
+            np.where(cells >= 0, cells + value_tracks * domains, cells).astype(np.int32),
+            program.bias != 0,
+            tracks,
+            domains,
+            value_tracks,
+            min(SCRATCH_TRACKS, value_tracks // 3),
+            band,
+            self.in_place,
+            *columns,
+        )
+        if count < 0:
+            return None, -1 - count
+        kind, flags, index, a, b, r = (column[:count].copy() for column in columns)
+        return Placement(tracks, domains, (tracks - 1) * domains, kind, flags, index, a, b, r), -1
 
 
 def word_bits(program: AddSubProgram, loaded_bits: NDArray[np.int32] | None) -> NDArray[np.int32]:
@@ -157,7 +219,14 @@ def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: s
     )
     words = np.ones(program.output_count, dtype=np.bool_)
     _, used = place_accumulators(
-        kind, index, program.accumulate_output, bits, words, program.output_count + 1, geometry.domains
+        kind,
+        index,
+        program.accumulate_output,
+        bits,
+        words,
+        program.output_count + 1,
+        geometry.domains,
+        geometry.domains,
     )
     return used
 

@@ -22,13 +22,29 @@ ZERO, NEGATED, SWAPPED = 1, 2, 4
 """Values of `imcflow.dialect.placement.StepFlag`."""
 CLEAR_BITS = 62
 """Longest word of one instruction."""
+SHORTEST_RUN = 4
+"""Clearing a run of tracks costs about as much as clearing three words one by one."""
 
 
 @numba.njit(cache=True, nogil=True)
 def place_accumulators(
-    kind: U8, index: I32, accumulate_output: I32, output_bits: I32, has_word: Flags, tracks: int, domains: int
+    kind: U8,
+    index: I32,
+    accumulate_output: I32,
+    output_bits: I32,
+    has_word: Flags,
+    tracks: int,
+    domains: int,
+    limit: int,
 ) -> tuple[I32, int]:
     """Give every accumulator a word, from its first accumulation to its store; lowest track first.
+
+    Args:
+        kind, index: the schedule.
+        accumulate_output: output of every accumulation.
+        output_bits: word length of every output.
+        has_word: which outputs have an accumulator.
+        tracks, domains: room; words lie below domain `limit`.
 
     Returns:
         cell of every output (tracks counted from 0, -1 without a word), and the number of tracks used; -1 when
@@ -36,6 +52,7 @@ def place_accumulators(
     """
     cells = np.full(len(output_bits), NONE, np.int32)
     free = all_cells(tracks, domains)
+    nothing = np.zeros(len(free), np.uint64)
     avoid = np.zeros(tracks, np.int64)
     used = 0
     for step in range(len(kind)):
@@ -44,7 +61,7 @@ def place_accumulators(
             if not has_word[output]:
                 continue
             if cells[output] == NONE:
-                cell = find_word(free, free, output_bits[output], 0, tracks, 0, domains, avoid, 1)
+                cell = find_word(free, nothing, output_bits[output], 0, tracks, 0, domains, limit, avoid, 1)
                 if cell == NONE:
                     return cells, NONE
                 cells[output] = cell
@@ -77,6 +94,8 @@ def place_steps(
     tracks: int,
     domains: int,
     value_tracks: int,
+    scratch_tracks: int,
+    band: int,
     in_place: bool,
     out_kind: U8,
     out_flags: U8,
@@ -87,18 +106,20 @@ def place_steps(
 ) -> int:
     """Place every word of a schedule and write the steps of a `Placement`.
 
-    Values live on tracks 0 .. value_tracks, accumulators (`output_cells`) on the tracks above. A word goes to the next
-    track in turn, so that words spread over low domains; it avoids the tracks of the operands of its operation and of
-    the placed words that it will meet. Words prefer cells known to be 0: these are made in bulk, by clearing all value
-    tracks at once between slices, whenever the next slice would clear more bits one by one.
+    Values live on tracks 0 .. value_tracks, accumulators (`output_cells`) on the tracks above. Values that are used
+    once live briefly and take turns on the first `scratch_tracks`; the others take turns on the rest. A word avoids
+    the tracks of the operands of its operation and of the placed words that it will meet. It goes to the lowest
+    `band` of domains that still has cells known to be 0, so that ports travel little and no clearing is needed. Such
+    cells are made in bulk: all value tracks are cleared between slices if the next slice would clear more bits one by
+    one, and free runs of scratch tracks whenever their lowest band is used up.
 
     Returns:
         number of steps, or -1 - value of the first value for which there is no room.
     """
     count = 0
     free = all_cells(tracks, domains)
-    everything = all_cells(tracks, domains)
     zero = np.zeros(len(free), np.uint64)
+    nothing = np.zeros(len(free), np.uint64)
     avoid = np.zeros(tracks, np.int64)
     stamp = 0
     cells = np.full(len(word_bits), NONE, np.int32)
@@ -139,7 +160,11 @@ def place_steps(
     for step in range(step_count):
         if kind[step] == OPERATE:
             slice_bits[slice_of_step[step]] += word_bits[inputs + index[step]]
-    turn = 0
+    # Per zone (0: scratch, 1: lasting): tracks, next track in turn, height of the bands in use.
+    zone_first = np.array([0, scratch_tracks])
+    zone_end = np.array([scratch_tracks, value_tracks])
+    turn = zone_first.copy()
+    height = np.array([band, band])
     previous_slice = NONE
     dirty_top = domains
     for step in range(step_count):
@@ -162,6 +187,7 @@ def place_steps(
                     out_r,
                 )
                 dirty_top = 0
+                height[0], height[1] = band, band
         item = index[step]
         what = kind[step]
         flags, a, b, r = 0, NONE, NONE, NONE
@@ -176,9 +202,9 @@ def place_steps(
                     stamp += 1
                     avoid[a // domains] = stamp
                     copy_bits = word_bits[right]
-                    cell = find_word(free, zero, copy_bits, 0, value_tracks, turn, domains, avoid, stamp)
-                    if cell == NONE:
-                        cell = find_word(free, free, copy_bits, 0, value_tracks, turn, domains, avoid, stamp)
+                    cell = _any_word(
+                        free, zero, nothing, copy_bits, zone_first, zone_end, turn, 0, domains, avoid, stamp
+                    )
                     if cell == NONE:
                         return -1 - value
                     is_zero = has_cells(zero, cell, copy_bits, domains)
@@ -215,6 +241,8 @@ def place_steps(
                         if extra > 0:
                             set_cells(free, r + had, extra, domains, False)
                             set_cells(zero, r + had, extra, domains, False)
+                        elif extra < 0:
+                            set_cells(free, r + bits, -extra, domains, True)
                         what = IN_PLACE
                         flags = SWAPPED if keep == right else 0
                         other = b if keep == left else a
@@ -223,24 +251,73 @@ def place_steps(
                 if what == OPERATE:
                     avoid[a // domains] = stamp
                     avoid[b // domains] = stamp
+                zone = 0 if what == OPERATE and uses[value] == 1 else 1
                 cell = NONE
-                if what == OPERATE:
-                    cell = find_word(free, zero, bits, 0, value_tracks, turn, domains, avoid, stamp)
+                if what == LOAD:
+                    # Loading needs no zeros: used cells first.
+                    cell = find_word(
+                        free,
+                        zero,
+                        bits,
+                        zone_first[1],
+                        zone_end[1],
+                        turn[1],
+                        domains,
+                        height[1],
+                        avoid,
+                        stamp,
+                    )
+                swept = False
+                while cell == NONE and height[zone] <= domains:
+                    cell = find_word(
+                        zero,
+                        nothing,
+                        bits,
+                        zone_first[zone],
+                        zone_end[zone],
+                        turn[zone],
+                        domains,
+                        height[zone],
+                        avoid,
+                        stamp,
+                    )
+                    if cell != NONE:
+                        break
+                    if zone == 0 and not swept:
+                        swept = True
+                        count = _sweep(
+                            free,
+                            zero,
+                            scratch_tracks,
+                            band,
+                            domains,
+                            count,
+                            out_kind,
+                            out_flags,
+                            out_index,
+                            out_a,
+                            out_b,
+                            out_r,
+                        )
+                        height[0] = band
+                        continue
+                    height[zone] += band
                 if cell == NONE:
-                    cell = find_word(free, everything, bits, 0, value_tracks, turn, domains, avoid, stamp)
+                    cell = _any_word(free, zero, nothing, bits, zone_first, zone_end, turn, zone, domains, avoid, stamp)
                 if cell == NONE:
                     # Every track with room holds a future partner: avoid only the operands of this operation.
                     stamp += 1
                     if what == OPERATE:
                         avoid[a // domains] = stamp
                         avoid[b // domains] = stamp
-                    cell = find_word(free, everything, bits, 0, value_tracks, turn, domains, avoid, stamp)
+                    cell = _any_word(free, zero, nothing, bits, zone_first, zone_end, turn, zone, domains, avoid, stamp)
                 if cell == NONE:
                     return -1 - value
                 r = cell
-                turn = r // domains + 1
-                if turn >= value_tracks:
-                    turn = 0
+                zone = 0 if r // domains < scratch_tracks else 1
+                turn[zone] = r // domains + 1
+                if turn[zone] >= zone_end[zone]:
+                    turn[zone] = zone_first[zone]
                 if what == OPERATE and has_cells(zero, r, bits, domains):
                     flags |= ZERO
                 set_cells(free, r, bits, domains, False)
@@ -301,6 +378,73 @@ def place_steps(
             out_kind[count], out_flags[count], out_index[count] = STORE, flags, item
             out_a[count], out_b[count], out_r[count] = a, NONE, NONE
             count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _any_word(
+    free: U64,
+    zero: U64,
+    nothing: U64,
+    bits: int,
+    zone_first: I64,
+    zone_end: I64,
+    turn: I64,
+    zone: int,
+    domains: int,
+    avoid: I64,
+    stamp: int,
+) -> int:
+    """Any room for a word, zone `zone` first: cells known to be 0, then any free cells."""
+    for attempt in range(4):
+        chosen = zone if attempt < 2 else 1 - zone
+        if zone_end[chosen] == zone_first[chosen]:
+            continue
+        cell = find_word(
+            free if attempt % 2 else zero,
+            nothing,
+            bits,
+            zone_first[chosen],
+            zone_end[chosen],
+            turn[chosen],
+            domains,
+            domains,
+            avoid,
+            stamp,
+        )
+        if cell != NONE:
+            return cell
+    return NONE
+
+
+@numba.njit(cache=True, nogil=True)
+def _sweep(
+    free: U64,
+    zero: U64,
+    end_track: int,
+    band: int,
+    domains: int,
+    count: int,
+    out_kind: U8,
+    out_flags: U8,
+    out_index: I32,
+    out_a: I32,
+    out_b: I32,
+    out_r: I32,
+) -> int:
+    """Clear the lowest band of the runs of free tracks; return the new number of steps."""
+    track = 0
+    while track < end_track:
+        first, used = track, 0
+        while track < end_track and has_cells(free, track * domains, band, domains):
+            if not has_cells(zero, track * domains, band, domains):
+                used += 1
+            track += 1
+        if used >= SHORTEST_RUN:
+            count = _clear(
+                zero, first, track, 0, band, domains, count, out_kind, out_flags, out_index, out_a, out_b, out_r
+            )
+        track += 1
     return count
 
 

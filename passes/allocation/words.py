@@ -53,25 +53,26 @@ def all_cells(tracks: int, domains: int) -> U64:
 
 @numba.njit(cache=True, nogil=True)
 def find_word(
-    free: U64,
-    wanted: U64,
+    cells: U64,
+    without: U64,
     bits: int,
     first_track: int,
     end_track: int,
     from_track: int,
     domains: int,
+    limit: int,
     avoid: I64,
     stamp: int,
 ) -> int:
     """Find room for a word: the first track from `from_track` on, cyclically, that is not avoided.
 
     Args:
-        free: free cells of every lane.
-        wanted: cells that are acceptable; the word lies in `free & wanted`.
+        cells, without: masks of every lane; the word lies in `cells` and outside `without`.
         bits: bits of the word.
         first_track, end_track: range of tracks.
         from_track: where the search starts, inside the range.
         domains: domains per track.
+        limit: the word lies below this domain.
         avoid: tracks whose entry equals `stamp` are skipped.
         stamp: see `avoid`.
 
@@ -87,7 +88,11 @@ def find_word(
         if avoid[track] == stamp:
             continue
         for lane in range(lanes):
-            start = lowest_fit(free[track * lanes + lane] & wanted[track * lanes + lane], bits)
+            reach = limit - lane * LANE_DOMAINS
+            if reach < bits:
+                break
+            room = cells[track * lanes + lane] & ~without[track * lanes + lane] & word_mask(0, reach)
+            start = lowest_fit(room, bits)
             if start >= 0:
                 return track * domains + lane * LANE_DOMAINS + start
     return NONE

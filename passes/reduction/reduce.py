@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,24 +20,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BitCycles:
-    """Search and write cycles per bit; `STRICT` and `OR_LATCH` are those of `imcflow.runtime.microcode`.
+    """Cycles per bit of what an array does; the defaults are the strict sequences of `imcflow.runtime.microcode`.
 
     Attributes:
-        out_of_place: of R := A +/- B.
-        in_place: of R := R +/- A.
-        ripple: of the bits of R := R +/- A where A has no bit left.
-        copy: of R := A.
+        both, one, minuend_only, neither: R := A +/- B where both, one, only the minuend, or no operand has a bit.
+        in_place, ripple: R := R +/- A where A has a bit, or none any more.
+        copy: R := A.
+        travel: shifts to a bit and back.
     """
 
-    out_of_place: int = 10
+    both: int = 10
+    one: int = 4
+    minuend_only: int = 6
+    neither: int = 2
     in_place: int = 8
     ripple: int = 4
     copy: int = 2
+    travel: int = 2
+
+    def table(self) -> Int64Array:
+        """The costs in the order of the fields, as the compiled loop reads them."""
+        return np.array([getattr(self, field.name) for field in fields(self)], dtype=np.int64)
 
 
 STRICT = BitCycles()
-OR_LATCH = BitCycles(out_of_place=7, in_place=7)
-COUNT_ONLY = BitCycles(out_of_place=0, in_place=0, ripple=0, copy=0)
+OR_LATCH = BitCycles(both=7, minuend_only=5, in_place=7)
+COUNT_ONLY = BitCycles(0, 0, 0, 0, 0, 0, 0, 0)
 """Always sum inside the slice: the program with one accumulation per slice and output."""
 
 
@@ -115,9 +123,7 @@ def reduce_matrix(
         low,
         high,
         output_bounds(matrix, inputs, offset).bits,
-        cycles.out_of_place,
-        cycles.in_place,
-        cycles.ripple,
+        cycles.table(),
         lhs,
         rhs,
         lhs_shift,

@@ -12,6 +12,7 @@ from imcflow.passes.reduction.intervals import infer_bounds
 from imcflow.passes.reduction.reduce import reduce_matrix
 from imcflow.runtime.isa import Opcode
 from imcflow.runtime.microcode import table_passes
+from imcflow.runtime.port_shifts import port_shifts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,23 +20,25 @@ if TYPE_CHECKING:
     from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
     from imcflow.passes.ap_target import ApTarget
 
-FIRST_SCOPE_CHANNELS = 4
-LARGEST_SEARCH_TERMS = 400_000
-"""Slices with more terms are not tried: their elimination takes time quadratic in the scope."""
+FIRST_SCOPE_ELEMENTS = 36
+"""Four channels of a 3x3 window: the smallest scope that is ever best on trained networks; smaller ones are tried only
+where this one does not fit."""
+LARGEST_SEARCH_TERMS = 60_000
+"""Slices with more terms are not tried: elimination takes time quadratic in the terms of a slice."""
 
 
-def best_scope(
+def reduce_in_best_scope(
     matrix: NDArray[np.int64],
     inputs: Bounds,
     bias: NDArray[np.int64],
     channel: int,
     target: ApTarget,
     layer: str,
-) -> int:
-    """Return the number of window elements per slice; 0 for the whole layer.
+) -> AddSubProgram:
+    """Return the program of the scope that takes the fewest cycles.
 
-    Scopes of 4, 8, 16, ... input channels are compiled until one does not fit the array or takes more cycles than the
-    one before. Where even four channels do not fit, two and one are tried.
+    Scopes grow by factors of two until one does not fit the array or takes more cycles than the one before; where
+    even the first does not fit, they shrink.
 
     Args:
         matrix: integers [outputs, window elements].
@@ -49,44 +52,33 @@ def best_scope(
         CapacityError: not even slices of one channel fit.
     """
     channels = matrix.shape[1] // channel
-    terms_per_channel = np.count_nonzero(matrix) / max(channels, 1)
-    best, fewest = 0, None
-    scope = min(FIRST_SCOPE_CHANNELS, channels)
+    terms = np.count_nonzero(matrix) / max(channels, 1)
+    scope = min(channels, max(1, FIRST_SCOPE_ELEMENTS // channel))
+    best: AddSubProgram | None = None
+    fewest = 0.0
     while True:
         group = 0 if scope >= channels else scope * channel
+        program = reduce_matrix(matrix, inputs, group=group, bias=bias, cycles=target.cycles)
         try:
-            cycles = program_cycles(matrix, inputs, bias, group, target, layer)
+            cycles = emitted_cycles(infer_bounds(program, inputs), target, layer)
         except CapacityError:
-            if fewest is not None:
+            if best is not None:
                 return best
             if scope == 1:
                 raise
             scope //= 2
-            if scope < FIRST_SCOPE_CHANNELS // 2:
-                scope = 1
             continue
-        if fewest is not None and cycles >= fewest:
+        if best is not None and cycles >= fewest:
             return best
-        best, fewest = group, cycles
-        if group == 0 or scope < FIRST_SCOPE_CHANNELS or 2 * scope * terms_per_channel > LARGEST_SEARCH_TERMS:
+        shrinking = scope < min(channels, FIRST_SCOPE_ELEMENTS // channel)
+        best, fewest = program, cycles
+        if group == 0 or shrinking or 2 * scope * terms > LARGEST_SEARCH_TERMS:
             return best
         scope *= 2
 
 
-def program_cycles(
-    matrix: NDArray[np.int64], inputs: Bounds, bias: NDArray[np.int64], group: int, target: ApTarget, layer: str
-) -> int:
-    """Return the search, write and load cycles of a layer compiled with one scope.
-
-    Raises:
-        CapacityError: the program does not fit the array.
-    """
-    program = reduce_matrix(matrix, inputs, group=group, bias=bias, cycles=target.cycles)
-    return emitted_cycles(infer_bounds(program, inputs), target, layer)
-
-
-def emitted_cycles(program: AddSubProgram, target: ApTarget, layer: str) -> int:
-    """Return the search, write and load cycles of the instruction table of a program with intervals.
+def emitted_cycles(program: AddSubProgram, target: ApTarget, layer: str) -> float:
+    """Return the search, write, shift and load cycles of the instruction table of a program with intervals.
 
     Raises:
         CapacityError: the program does not fit the array.
@@ -94,5 +86,8 @@ def emitted_cycles(program: AddSubProgram, target: ApTarget, layer: str) -> int:
     placement = place_program(program, target.geometry, layer)
     table = emit_instructions(program, placement, layer, EmissionPoint())
     passes = table_passes(table, or_latch=target.summary.or_latch)
-    loaded = int(table["r_bits"][table["opcode"] == Opcode.LOAD].sum(dtype=np.int64))
-    return int(passes.searches.sum() + passes.writes.sum()) + loaded
+    weights = target.weights
+    cycles = weights.search * passes.searches.sum() + weights.write * passes.writes.sum()
+    cycles += weights.shift * port_shifts(table, target.geometry.domains).shift_cycles.sum()
+    cycles += weights.load * table["r_bits"][table["opcode"] == Opcode.LOAD].sum(dtype=np.int64)
+    return float(cycles)

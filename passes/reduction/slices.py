@@ -24,13 +24,49 @@ def word_bits(low: int, high: int) -> int:
     return max(bits, 1)
 
 
+# Positions in the array of machine costs, in cycles per bit: the fields of `imcflow.passes.reduction.reduce.BitCycles`.
+BOTH, ONE, MINUEND_ONLY, NEITHER, IN_PLACE, RIPPLE, COPY, TRAVEL = range(8)
+
+
 @numba.njit(cache=True, nogil=True)
-def accumulate_cycles(low: int, high: int, shift: int, width: int, full: int, ripple: int) -> int:
-    """Search and write cycles of adding a word with range low..high at bit `shift` into a word of `width` bits."""
-    bits = min(word_bits(low, high), width - shift)
-    if low < 0:
-        return full * (width - shift)
-    return full * bits + ripple * (width - shift - bits)
+def accumulate_cycles(low: int, high: int, shift: int, width: int, costs: I64) -> int:
+    """Cycles of adding a word with range low..high at bit `shift` into a word of `width` bits."""
+    room = width - shift
+    reach = room if low < 0 else min(word_bits(low, high), room)
+    return costs[IN_PLACE] * reach + (costs[RIPPLE]) * (room - reach) + costs[TRAVEL] * room
+
+
+@numba.njit(cache=True, nogil=True)
+def sum_cycles(
+    a: int,
+    a_shift: int,
+    a_dies: bool,
+    b: int,
+    b_shift: int,
+    b_dies: bool,
+    result: int,
+    subtract: int,
+    value_low: I64,
+    value_high: I64,
+    costs: I64,
+) -> int:
+    """Cycles of `result := (a << a_shift) +/- (b << b_shift)`, in place where an unsigned operand dies."""
+    bits = word_bits(value_low[result], value_high[result])
+    reach_a = bits if value_low[a] < 0 else min(bits, word_bits(value_low[a], value_high[a]) + a_shift)
+    reach_b = bits if value_low[b] < 0 else min(bits, word_bits(value_low[b], value_high[b]) + b_shift)
+    copied = min(max(a_shift, b_shift), bits)
+    both = max(0, min(reach_a, reach_b) - copied)
+    only_a = max(0, reach_a - max(reach_b, copied))
+    only_b = max(0, reach_b - max(reach_a, copied))
+    neither = bits - copied - both - only_a - only_b
+    cycles = costs[COPY] * copied + costs[BOTH] * both + costs[NEITHER] * neither
+    cycles += only_a * (costs[MINUEND_ONLY] if subtract else costs[ONE]) + costs[ONE] * only_b
+    if a_shift == 0 and b_shift == 0:
+        if a_dies and value_low[a] >= 0:
+            cycles = min(cycles, costs[IN_PLACE] * reach_b + costs[RIPPLE] * (bits - reach_b))
+        if b_dies and value_low[b] >= 0 and not subtract:
+            cycles = min(cycles, costs[IN_PLACE] * reach_a + costs[RIPPLE] * (bits - reach_a))
+    return cycles + costs[TRAVEL] * bits
 
 
 @numba.njit(cache=True, nogil=True)
@@ -47,9 +83,7 @@ def reduce_slices(
     value_low: I64,
     value_high: I64,
     output_bits: I32,
-    out_of_place: int,
-    full: int,
-    ripple: int,
+    costs: I64,
     lhs: I32,
     rhs: I32,
     lhs_shift: U8,
@@ -66,9 +100,7 @@ def reduce_slices(
     Rows slice_rows[s] .. slice_rows[s + 1] belong to slice s; terms of a row are stored at row_start, values are
     numbered from the first input of the slice. `value_low` and `value_high` start with the intervals of all inputs and
     receive those of all operations (upper bounds: operands are taken as independent). Two terms of a row are summed
-    before they are accumulated where that costs fewer cycles: `out_of_place` per bit of a sum, `full` and `ripple`
-    per bit of an accumulation that has, or no longer has, a bit of the operand. With `share` false no pair is
-    eliminated.
+    before they are accumulated where that takes fewer cycles. With `share` false no pair is eliminated.
 
     The operations go to `lhs` ... `subtract` with global value numbers, the accumulations to `accumulate_*`
     (code = 2 * shift + negative); `slice_operations` and `slice_accumulations` receive the range borders.
@@ -113,20 +145,46 @@ def reduce_slices(
                 local = term_value[at]
                 term_value[at] = base + local if local < own else inputs + begin + local - own
             width = output_bits[row_output[row]]
+            first_sum = inputs + operations
             while length >= 2:
-                a, b = _two_narrowest(start, length, term_value, term_code, value_low, value_high)
+                best = np.int64(0)
+                best_a, best_b = -1, -1
+                for choice in range(3):
+                    a, b = _two_narrowest(start, length, choice, term_value, term_code, value_low, value_high)
+                    if b < 0:
+                        continue
+                    code = _make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
+                    _operation_interval(
+                        inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high
+                    )
+                    result = inputs + operations
+                    left, right = lhs[operations], rhs[operations]
+                    cycles = sum_cycles(
+                        left,
+                        lhs_shift[operations],
+                        left >= first_sum,
+                        right,
+                        rhs_shift[operations],
+                        right >= first_sum,
+                        result,
+                        subtract[operations],
+                        value_low,
+                        value_high,
+                        costs,
+                    )
+                    cycles += accumulate_cycles(value_low[result], value_high[result], code >> 1, width, costs)
+                    for term in range(2):
+                        value = term_value[b if term else a]
+                        shift = term_code[b if term else a] >> 1
+                        cycles -= accumulate_cycles(value_low[value], value_high[value], shift, width, costs)
+                    if best_a < 0 or cycles < best:
+                        best, best_a, best_b = cycles, a, b
+                if best > 0:
+                    break
+                a, b = best_a, best_b
                 code = _make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
                 _operation_interval(inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high)
-                together = inputs + operations
-                cycles = out_of_place * word_bits(value_low[together], value_high[together])
-                cycles += accumulate_cycles(value_low[together], value_high[together], code >> 1, width, full, ripple)
-                for term in range(2):
-                    value = term_value[b if term else a]
-                    shift = term_code[b if term else a] >> 1
-                    cycles -= accumulate_cycles(value_low[value], value_high[value], shift, width, full, ripple)
-                if cycles > 0:
-                    break
-                term_value[a], term_code[a] = together, code
+                term_value[a], term_code[a] = inputs + operations, code
                 term_value[b], term_code[b] = term_value[start + length - 1], term_code[start + length - 1]
                 length -= 1
                 operations += 1
@@ -162,12 +220,17 @@ def _operation_interval(
 
 @numba.njit(cache=True, nogil=True)
 def _two_narrowest(
-    start: int, length: int, term_value: I32, term_code: I32, value_low: I64, value_high: I64
+    start: int, length: int, choice: int, term_value: I32, term_code: I32, value_low: I64, value_high: I64
 ) -> tuple[int, int]:
-    """Positions of the two terms of smallest range, the earlier one first; ties go to the earlier term."""
+    """Positions of the two terms of smallest range, the earlier one first; ties go to the earlier term.
+
+    Among all terms (choice 0), or the positive (1) or negative (2) ones only, or -1 if there are no two.
+    """
     first, second = -1, -1
     first_range, second_range = np.int64(0), np.int64(0)
     for at in range(start, start + length):
+        if choice and (term_code[at] & 1) != choice - 1:
+            continue
         value = term_value[at]
         size = (value_high[value] - value_low[value]) << (term_code[at] >> 1)
         if first < 0 or size < first_range:
@@ -175,6 +238,8 @@ def _two_narrowest(
             first, first_range = at, size
         elif second < 0 or size < second_range:
             second, second_range = at, size
+    if second < 0:
+        return -1, -1
     return min(first, second), max(first, second)
 
 
