@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.header import encode_header, parse_json
+from imcflow.runtime.header import encode_header
+from imcflow.runtime.json_fields import parse_json, shown
+from imcflow.runtime.limits import MAX_AXES, MAX_FILE_BYTES, MAX_FILE_HEADER_BYTES, MAX_FILE_TENSORS
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, Program
 
 if TYPE_CHECKING:
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 
 FORMAT_NAME = "imcflow.program"
 HEADER_TENSOR = "header"
-MAX_FILE_HEADER_BYTES = 1 << 24
-MAX_PROGRAM_HEADER_BYTES = 1 << 26
-MAX_FILE_BYTES = 1 << 33
-MAX_FILE_TENSORS = 1 << 20
 _ALIGNMENT = 64
 
 DTYPE_NAMES: dict[str, str] = {
@@ -224,14 +222,14 @@ def _file_header(place: str, header: object) -> tuple[dict[str, object], str]:
         raise ProgramError(f"{place}: not an imcflow program: the file header has no metadata")
     fields = cast(dict[str, object], metadata)
     if fields.get("format") != FORMAT_NAME:
-        raise ProgramError(f"{place}: not an imcflow program: format is {_shown(fields.get('format'))}")
+        raise ProgramError(f"{place}: not an imcflow program: format is {shown(fields.get('format'))}")
     version = fields.get("format_version")
     if version != str(FORMAT_VERSION):
         if isinstance(version, str) and version.isascii() and version.isdigit() and len(version) < 10:
             newer = int(version) > FORMAT_VERSION
             hint = "made by a newer imcflow; upgrade imcflow to read it" if newer else "no longer supported; recompile"
             raise ProgramError(f"{place}: format version {version} is {hint} (this one reads {FORMAT_VERSION})")
-        raise ProgramError(f"{place}: format_version {_shown(version)} is no version number")
+        raise ProgramError(f"{place}: format_version {shown(version)} is no version number")
     recorded = fields.get("content_hash")
     if not isinstance(recorded, str):
         raise ProgramError(f"{place}: content_hash is missing")
@@ -246,7 +244,7 @@ def _spans(place: str, entries: Mapping[str, object], size: int) -> dict[str, tu
     """Return start, stop, numpy type and shape of every array; together they cover `size` bytes without overlap."""
     spans: dict[str, tuple[int, int, str, tuple[int, ...]]] = {}
     for name, entry in entries.items():
-        where = f"{place}: array {_shown(name)}"
+        where = f"{place}: array {shown(name)}"
         if not isinstance(entry, dict):
             raise ProgramError(f"{where}: entry is no JSON object")
         fields = cast(dict[str, object], entry)
@@ -254,11 +252,11 @@ def _spans(place: str, entries: Mapping[str, object], size: int) -> dict[str, tu
             raise ProgramError(f"{where}: keys must be dtype, shape and data_offsets")
         dtype = fields["dtype"]
         if not isinstance(dtype, str) or dtype not in DTYPE_NAMES:
-            raise ProgramError(f"{where}: dtype {_shown(dtype)} is not one of {', '.join(DTYPE_NAMES)}")
+            raise ProgramError(f"{where}: dtype {shown(dtype)} is not one of {', '.join(DTYPE_NAMES)}")
         shape = _sizes(fields["shape"], f"{where}: shape", MAX_FILE_BYTES)
         offsets = _sizes(fields["data_offsets"], f"{where}: data_offsets", size)
-        if len(shape) > 8:
-            raise ProgramError(f"{where}: shape has {len(shape)} axes, at most 8 are allowed")
+        if len(shape) > MAX_AXES:
+            raise ProgramError(f"{where}: shape has {len(shape)} axes, at most {MAX_AXES} are allowed")
         if len(offsets) != 2 or offsets[0] > offsets[1]:
             raise ProgramError(f"{where}: data_offsets must be a start and an end")
         expected = prod(shape) * np.dtype(DTYPE_NAMES[dtype]).itemsize
@@ -271,7 +269,7 @@ def _spans(place: str, entries: Mapping[str, object], size: int) -> dict[str, tu
     position = 0
     for name, (start, stop, _, _) in sorted(spans.items(), key=lambda item: item[1][:2]):
         if start != position:
-            raise ProgramError(f"{place}: array {_shown(name)}: data starts at byte {start}, expected {position}")
+            raise ProgramError(f"{place}: array {shown(name)}: data starts at byte {start}, expected {position}")
         position = stop
     if position != size:
         raise ProgramError(f"{place}: damaged or truncated: arrays need {position} bytes, the file holds {size}")
@@ -284,10 +282,5 @@ def _sizes(value: object, where: str, limit: int) -> tuple[int, ...]:
     sizes = cast(list[object], value)
     for size in sizes:
         if type(size) is not int or not 0 <= size <= limit:
-            raise ProgramError(f"{where}: {_shown(size)} is not an integer from 0 to {limit}")
+            raise ProgramError(f"{where}: {shown(size)} is not an integer from 0 to {limit}")
     return cast(tuple[int, ...], tuple(sizes))
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,14 +8,16 @@ these searches, writes and shifts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imcflow.runtime.array_times import array_times, instruction_arrays
+from imcflow.runtime.counts import COUNT_NAMES, UNIT_WEIGHTS, Counts, CycleWeights
 from imcflow.runtime.isa import Flag, Opcode
 from imcflow.runtime.microcode import CLEARS_RESULT, USES_CARRY, table_passes
-from imcflow.runtime.port_shifts import PortShifts, port_shifts, stable_order
+from imcflow.runtime.port_shifts import PortShifts, port_shifts
 from imcflow.runtime.program import ApKernel, DigitalOp, Program, Region, TargetSummary
 
 if TYPE_CHECKING:
@@ -23,85 +25,6 @@ if TYPE_CHECKING:
 
     Column = np.ndarray[Any, np.dtype[np.int64]]
     Times = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Sums over some instructions, for one row block.
-
-    Attributes:
-        instructions: macro instructions.
-        searches, writes: array instructions.
-        searched_cells: cells in the keys, summed; times rows, the cells that are compared.
-        written_cells: cells in the written values, summed; of these, `cleared_cells` are written in every row, the
-            others only in the rows that the tag holds.
-        shifts: single steps of single tracks.
-        shift_cycles: cycles spent shifting; tracks move in parallel.
-        load_bits, store_bits, move_bits: bits per lane that enter, leave, or go from array to array.
-        step_lookups: results per lane that go through a step table in the digital unit.
-    """
-
-    instructions: int = 0
-    searches: int = 0
-    writes: int = 0
-    searched_cells: int = 0
-    written_cells: int = 0
-    cleared_cells: int = 0
-    shifts: int = 0
-    shift_cycles: int = 0
-    load_bits: int = 0
-    store_bits: int = 0
-    move_bits: int = 0
-    step_lookups: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, name) + getattr(other, name) for name in COUNT_NAMES))
-
-    @property
-    def cycles(self) -> int:
-        """Cycles if every search, write, shift and moved bit takes one and nothing overlaps."""
-        return self.searches + self.writes + self.shift_cycles + self.load_bits + self.store_bits + self.move_bits
-
-    def weighted_cycles(self, weights: CycleWeights) -> float:
-        """Cycles if nothing overlaps, each event taking as many as `weights` say."""
-        return (
-            self.searches * weights.search
-            + self.writes * weights.write
-            + self.shift_cycles * weights.shift
-            + self.load_bits * weights.load
-            + self.store_bits * weights.store
-            + self.move_bits * weights.move
-        )
-
-    def to_json(self) -> dict[str, int]:
-        """Return all counts and `cycles` by name."""
-        return {**asdict(self), "cycles": self.cycles}
-
-
-COUNT_NAMES = tuple(field.name for field in fields(Counts))
-
-
-@dataclass(frozen=True)
-class CycleWeights:
-    """Cycles that one event takes.
-
-    Attributes:
-        search, write, shift: per array instruction and per shift cycle.
-        load, store, move: per bit of a word that is moved, all lanes of a row block together.
-        shifts_overlap: ports of the next bit step move while the array works: an instruction takes the longer of the
-            two instead of their sum.
-    """
-
-    search: float = 1.0
-    write: float = 1.0
-    shift: float = 1.0
-    load: float = 1.0
-    store: float = 1.0
-    move: float = 1.0
-    shifts_overlap: bool = False
-
-
-UNIT_WEIGHTS = CycleWeights()
 
 
 @dataclass(frozen=True)
@@ -260,8 +183,8 @@ def count_kernel(
     shifts = port_shifts(table, target.domains)
     columns = _instruction_counts(table, target, shifts)
     cycles = _weighted_cycles(columns, weights)
-    owners, sources = _arrays(table, target.tracks * target.domains)
-    busy, ends, crossing_moves = _array_times(owners, sources, cycles, kernel.array_count)
+    owners, sources = instruction_arrays(table, target.tracks * target.domains)
+    busy, ends, crossing_moves = array_times(owners, sources, cycles, kernel.array_count)
     rewind = shifts.rewind_cycles(kernel.array_count, target.tracks)
     return KernelCounters(
         step=step_number,
@@ -341,60 +264,9 @@ def _weighted_cycles(columns: Mapping[str, Column], weights: CycleWeights) -> Ti
     return np.maximum(work, shifting) if weights.shifts_overlap else work + shifting
 
 
-def _arrays(table: InstructionTable, cells_per_array: int) -> tuple[Column, Column]:
-    """Return, per instruction, the array that it writes (or that it stores from), and the one it comes from."""
-    opcode = table["opcode"]
-    from_r = table["r"].astype(np.int64) // cells_per_array
-    from_a = table["a"].astype(np.int64) // cells_per_array
-    owner = np.where((opcode == Opcode.STORE) | (opcode == Opcode.STORE_STEP), from_a, from_r)
-    return owner, np.where(opcode == Opcode.MOVE, from_a, owner)
-
-
 def _by_array(owners: Column, columns: Mapping[str, Column], array_count: int) -> tuple[Counts, ...]:
     sums = [np.bincount(owners, weights=columns[name], minlength=array_count) for name in COUNT_NAMES]
     return tuple(Counts(*(int(column[array]) for column in sums)) for array in range(array_count))
-
-
-def _array_times(owner: Column, source: Column, cycles: Times, array_count: int) -> tuple[Times, Times, int]:
-    """Return, per array, the cycles of its own instructions and the time at which it ends; and the crossing MOVEs.
-
-    Arrays run in parallel; a MOVE starts when both of its arrays are free and occupies both. Between MOVEs an array
-    just adds up, so only MOVEs are visited one by one.
-    """
-    crossing = np.flatnonzero(owner != source)
-    # A crossing MOVE is an event on its destination followed by one on its source.
-    occurrences = np.ones(len(owner), np.int64)
-    occurrences[crossing] = 2
-    at_destination = crossing + np.arange(len(crossing))
-    events = np.repeat(np.arange(len(owner)), occurrences)
-    owners = owner[events]
-    owners[at_destination + 1] = source[crossing]
-    order = stable_order(owners)
-    owners, work = owners[order], cycles[events[order]]
-    busy = np.bincount(owners, weights=work, minlength=array_count).astype(np.float64)
-    if not len(crossing):
-        return busy, busy, 0
-
-    started = np.cumsum(work) - work
-    first = np.searchsorted(owners, np.arange(array_count))
-    base = np.append(started, 0.0)[np.minimum(first, len(started))]
-    offset_of_event = np.empty(len(order), np.float64)
-    offset_of_event[order] = started - base[owners]
-    own_at_destination = offset_of_event[at_destination]
-    own_at_source = offset_of_event[at_destination + 1]
-    waited = np.zeros(array_count, np.float64)
-    pairs = zip(
-        owner[crossing].tolist(),
-        source[crossing].tolist(),
-        own_at_destination.tolist(),
-        own_at_source.tolist(),
-        strict=True,
-    )
-    for into, out_of, own_destination, own_source in pairs:
-        start = max(own_destination + waited[into], own_source + waited[out_of])
-        waited[into] = start - own_destination
-        waited[out_of] = start - own_source
-    return busy, busy + waited, len(crossing)
 
 
 def _worst_cell_writes(table: InstructionTable) -> int:

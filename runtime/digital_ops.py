@@ -10,14 +10,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import cast
 
+from imcflow.runtime.digital_shapes import (
+    BATCH,
+    Attributes,
+    Shape,
+    batch_norm_shape,
+    broadcast_shape,
+    concat_shape,
+    conv2d_shape,
+    depth_to_space_shape,
+    first_shape,
+    gemm_shape,
+    integers_of,
+    matmul_shape,
+    pad_shape,
+    pool_shape,
+    reduce_mean_shape,
+    reshape_shape,
+    slice_shape,
+    softmax_shape,
+    threshold_shape,
+    top_k_shape,
+    transpose_shape,
+)
+from imcflow.runtime.limits import INT64_MAX, INT64_MIN
 from imcflow.runtime.program import Json
 
-BATCH = -1
-MAX_WORKING_ELEMENTS = 1 << 32
 _MAX_SIZE = 1 << 16
-_INT64_LOW, _INT64_HIGH = -(1 << 63), (1 << 63) - 1
 
 ROUNDINGS = (
     "half_even",
@@ -31,8 +51,6 @@ ROUNDINGS = (
     "away",
 )
 
-Shape = tuple[int, ...]
-Attributes = Mapping[str, Json]
 ShapeRule = Callable[[Attributes, Sequence[Shape]], Shape]
 
 
@@ -43,8 +61,8 @@ class Attribute:
     kind: str
     required: bool = True
     default: Json = None
-    low: int = _INT64_LOW
-    high: int = _INT64_HIGH
+    low: int = INT64_MIN
+    high: int = INT64_MAX
     count: int | None = None
     choices: tuple[str, ...] = ()
 
@@ -132,205 +150,6 @@ def result_shape(op: str, attributes: Attributes, shapes: Sequence[Shape]) -> Sh
     return schema.shape(attributes, shapes)
 
 
-def _integers(attributes: Attributes, key: str) -> list[int]:
-    return list(cast(Sequence[int], attributes[key]))
-
-
-def _integer(attributes: Attributes, key: str) -> int:
-    return cast(int, attributes[key])
-
-
-def broadcast(left: Shape, right: Shape) -> Shape:
-    """Return the numpy broadcast of two shapes; -1 meets only -1 or 1.
-
-    Raises:
-        ValueError: the shapes do not broadcast.
-    """
-    rank = max(len(left), len(right))
-    sizes: list[int] = []
-    for a, b in zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True):
-        if a != b and 1 not in (a, b):
-            raise ValueError(f"shapes {list(left)} and {list(right)} do not broadcast")
-        sizes.append(b if a == 1 else a)
-    return tuple(sizes)
-
-
-def _elementwise(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    del attributes
-    shape: Shape = shapes[0]
-    for other in shapes[1:]:
-        shape = broadcast(shape, other)
-    return shape
-
-
-def _like_first(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    if _elementwise(attributes, shapes) != shapes[0]:
-        raise ValueError(f"operands {[list(shape) for shape in shapes[1:]]} do not broadcast into {list(shapes[0])}")
-    return shapes[0]
-
-
-def _rank(shape: Shape, rank: int, what: str) -> None:
-    if len(shape) != rank:
-        raise ValueError(f"{what} has {len(shape)} axes, expected {rank}")
-
-
-def _axis(attributes: Attributes, shape: Shape) -> int:
-    axis = _integer(attributes, "axis")
-    if not 1 <= axis < len(shape):
-        raise ValueError(f"axis {axis} is outside 1 to {len(shape) - 1}")
-    return axis
-
-
-def _window(attributes: Attributes, size: Sequence[int], kernel: Sequence[int], *, ceil_mode: bool) -> tuple[int, int]:
-    strides, pads, dilations = (_integers(attributes, key) for key in ("strides", "pads", "dilations"))
-    result: list[int] = []
-    for axis in range(2):
-        padded = size[axis] + pads[axis] + pads[axis + 2]
-        reach = (kernel[axis] - 1) * dilations[axis] + 1
-        if reach > padded:
-            raise ValueError(f"a window of {reach} is larger than the padded input of {padded}")
-        count = (padded - reach) // strides[axis] + 1
-        if ceil_mode and (padded - reach) % strides[axis] and count * strides[axis] < size[axis] + pads[axis]:
-            count += 1
-        result.append(count)
-    return result[0], result[1]
-
-
-def _limit_work(*sizes: int) -> None:
-    if prod(sizes) > MAX_WORKING_ELEMENTS:
-        raise ValueError(f"{prod(sizes)} window elements per image exceed {MAX_WORKING_ELEMENTS}")
-
-
-def _conv2d(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    _rank(shapes[0], 4, "input")
-    _rank(shapes[1], 4, "weights")
-    batch, channels, height, width = shapes[0]
-    outputs, channels_in, kernel_height, kernel_width = shapes[1]
-    groups = _integer(attributes, "groups")
-    if channels != channels_in * groups or outputs % groups:
-        raise ValueError(f"{groups} groups do not fit {channels} channels and weights {list(shapes[1])}")
-    if len(shapes) == 3 and shapes[2] != (outputs,):
-        raise ValueError(f"bias has shape {list(shapes[2])}, expected [{outputs}]")
-    size = _window(attributes, (height, width), (kernel_height, kernel_width), ceil_mode=False)
-    _limit_work(channels, kernel_height, kernel_width, *size)
-    return (batch, outputs, *size)
-
-
-def _gemm(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    del attributes
-    _rank(shapes[0], 2, "input")
-    _rank(shapes[1], 2, "weights")
-    if shapes[0][1] != shapes[1][1]:
-        raise ValueError(f"input has {shapes[0][1]} features, weights have {shapes[1][1]}")
-    if len(shapes) == 3 and shapes[2] != (shapes[1][0],):
-        raise ValueError(f"bias has shape {list(shapes[2])}, expected [{shapes[1][0]}]")
-    return (shapes[0][0], shapes[1][0])
-
-
-def _matmul(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    del attributes
-    left, right = shapes
-    if len(left) < 2 or len(right) < 2 or left[-1] != right[-2] or left[-1] == BATCH:
-        raise ValueError(f"inner dimensions of {list(left)} and {list(right)} differ")
-    return (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
-
-
-def _pool(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    _rank(shapes[0], 4, "input")
-    kernel = _integers(attributes, "kernel")
-    batch, channels, height, width = shapes[0]
-    size = _window(attributes, (height, width), kernel, ceil_mode=attributes["ceil_mode"] is True)
-    _limit_work(channels, *kernel, *size)
-    return (batch, channels, *size)
-
-
-def _batch_norm(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    del attributes
-    if len(shapes[0]) < 2 or any(shape != (shapes[0][1],) for shape in shapes[1:]):
-        raise ValueError(f"input {list(shapes[0])} needs parameters with one value per channel")
-    return shapes[0]
-
-
-def _threshold(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    del attributes
-    if len(shapes[0]) < 2:
-        raise ValueError("input has no channel axis")
-    _rank(shapes[1], 2, "thresholds")
-    channels = shapes[0][1]
-    if shapes[1][0] not in (1, channels):
-        raise ValueError(f"thresholds have {shapes[1][0]} rows for {channels} channels")
-    if len(shapes) == 3 and shapes[2] != (channels,):
-        raise ValueError(f"descending has shape {list(shapes[2])}, expected [{channels}]")
-    _limit_work(*shapes[0][1:], shapes[1][1])
-    return shapes[0]
-
-
-def _transpose(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    order = _integers(attributes, "permutation")
-    if sorted(order) != list(range(len(shapes[0]))) or order[0] != 0:
-        raise ValueError(f"{order} is no permutation of {len(shapes[0])} axes that keeps axis 0")
-    return tuple(shapes[0][axis] for axis in order)
-
-
-def _concat(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    axis = _axis(attributes, shapes[0])
-    rest = shapes[0][:axis] + shapes[0][axis + 1 :]
-    if any(len(shape) != len(shapes[0]) or shape[:axis] + shape[axis + 1 :] != rest for shape in shapes):
-        raise ValueError(f"shapes {[list(shape) for shape in shapes]} differ in more than axis {axis}")
-    return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
-
-
-def _pad(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    pads = _integers(attributes, "pads")
-    rank = len(shapes[0])
-    if len(pads) != 2 * rank or pads[0] or pads[rank]:
-        raise ValueError(f"pads {pads} must be {2 * rank} integers, 0 for the batch")
-    return (shapes[0][0], *(shapes[0][axis] + pads[axis] + pads[axis + rank] for axis in range(1, rank)))
-
-
-def _slice(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    axis = _axis(attributes, shapes[0])
-    start, stop, step = (_integer(attributes, key) for key in ("start", "stop", "step"))
-    if not 0 <= start < stop <= shapes[0][axis]:
-        raise ValueError(f"slice {start}:{stop} is outside axis {axis} of size {shapes[0][axis]}")
-    return (*shapes[0][:axis], len(range(start, stop, step)), *shapes[0][axis + 1 :])
-
-
-def _depth_to_space(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    _rank(shapes[0], 4, "input")
-    block = _integer(attributes, "block")
-    batch, channels, height, width = shapes[0]
-    if channels % (block * block):
-        raise ValueError(f"{channels} channels do not divide into blocks of {block}x{block}")
-    return (batch, channels // (block * block), height * block, width * block)
-
-
-def _reduce_mean(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    axes = _integers(attributes, "axes")
-    if not axes or any(not 1 <= axis < len(shapes[0]) for axis in axes):
-        raise ValueError(f"axes {axes} are outside 1 to {len(shapes[0]) - 1}")
-    return tuple(1 if axis in axes else size for axis, size in enumerate(shapes[0]))
-
-
-def _top_k(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    axis = _axis(attributes, shapes[0])
-    count = _integer(attributes, "count")
-    if count > shapes[0][axis]:
-        raise ValueError(f"the {count} largest of {shapes[0][axis]} elements do not exist")
-    return (*shapes[0][:axis], count, *shapes[0][axis + 1 :])
-
-
-def _softmax(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    _axis(attributes, shapes[0])
-    return shapes[0]
-
-
-def _reshape(attributes: Attributes, shapes: Sequence[Shape]) -> Shape:
-    # The new shape is that of the output buffer; the loader compares element counts.
-    del attributes
-    return shapes[0]
-
-
 def _sizes(count: int, low: int, default: tuple[int, ...] | None = None) -> Attribute:
     value: Json = None if default is None else list(default)
     return Attribute("ints", required=default is None, default=value, low=low, high=_MAX_SIZE, count=count)
@@ -345,62 +164,62 @@ _OPTIONAL_BOUNDS = {"low": Attribute("int", required=False), "high": Attribute("
 
 
 def _unary(domain: str, attributes: Mapping[str, Attribute] | None = None) -> DigitalOpSchema:
-    return DigitalOpSchema((1, 1), domain, _like_first, attributes or {})
+    return DigitalOpSchema((1, 1), domain, first_shape, attributes or {})
 
 
 DIGITAL_OPS: dict[str, DigitalOpSchema] = {
     "conv2d": DigitalOpSchema(
         (2, 3),
         "same",
-        _conv2d,
+        conv2d_shape,
         {
             **_WINDOW,
             "groups": Attribute("int", required=False, default=1, low=1, high=_MAX_SIZE),
             "pad_value": Attribute("int", required=False, default=0),
         },
     ),
-    "gemm": DigitalOpSchema((2, 3), "same", _gemm),
-    "matmul": DigitalOpSchema((2, 2), "same", _matmul),
-    "max_pool": DigitalOpSchema((1, 1), "any", _pool, _POOL),
-    "sum_pool": DigitalOpSchema((1, 1), "any", _pool, _POOL),
+    "gemm": DigitalOpSchema((2, 3), "same", gemm_shape),
+    "matmul": DigitalOpSchema((2, 2), "same", matmul_shape),
+    "max_pool": DigitalOpSchema((1, 1), "any", pool_shape, _POOL),
+    "sum_pool": DigitalOpSchema((1, 1), "any", pool_shape, _POOL),
     "avg_pool": DigitalOpSchema(
-        (1, 1), "float", _pool, {**_POOL, "count_include_pad": Attribute("flag", required=False, default=False)}
+        (1, 1), "float", pool_shape, {**_POOL, "count_include_pad": Attribute("flag", required=False, default=False)}
     ),
     "batch_norm": DigitalOpSchema(
-        (5, 5), "float", _batch_norm, {"epsilon": Attribute("float", required=False, default=1e-5)}
+        (5, 5), "float", batch_norm_shape, {"epsilon": Attribute("float", required=False, default=1e-5)}
     ),
-    **{name: DigitalOpSchema((2, 2), "same", _elementwise) for name in ("add", "sub", "mul", "div")},
-    "pow": DigitalOpSchema((2, 2), "float", _elementwise),
-    **{name: DigitalOpSchema((2, 2), "same", _elementwise) for name in ("greater", "greater_equal")},
+    **{name: DigitalOpSchema((2, 2), "same", broadcast_shape) for name in ("add", "sub", "mul", "div")},
+    "pow": DigitalOpSchema((2, 2), "float", broadcast_shape),
+    **{name: DigitalOpSchema((2, 2), "same", broadcast_shape) for name in ("greater", "greater_equal")},
     **{name: _unary("any") for name in ("relu", "neg", "abs", "sign", "cast", "bipolar")},
     **{name: _unary("float") for name in ("sqrt", "erf", "sigmoid")},
     "clamp": _unary("integer", _BOUNDS),
     "clip": _unary("float", {"low": Attribute("float"), "high": Attribute("float")}),
     "round": _unary("float", _MODE),
-    **{name: DigitalOpSchema((1, 1), "float", _softmax, _AXIS) for name in ("softmax", "log_softmax")},
+    **{name: DigitalOpSchema((1, 1), "float", softmax_shape, _AXIS) for name in ("softmax", "log_softmax")},
     "quantize": DigitalOpSchema(
         (3, 3),
         "any",
-        _like_first,
+        first_shape,
         {**_BOUNDS, **_MODE, "zero_point_inside": Attribute("flag", required=False, default=False)},
     ),
-    "dequantize": DigitalOpSchema((3, 3), "any", _like_first),
-    "threshold": DigitalOpSchema((2, 3), "any", _threshold, {"low": Attribute("int", required=False, default=0)}),
+    "dequantize": DigitalOpSchema((3, 3), "any", first_shape),
+    "threshold": DigitalOpSchema((2, 3), "any", threshold_shape, {"low": Attribute("int", required=False, default=0)}),
     "requantize": DigitalOpSchema(
         (4, 4),
         "integer",
-        _like_first,
+        first_shape,
         {**_OPTIONAL_BOUNDS, "mode": Attribute("choice", required=False, default="floor", choices=ROUNDINGS)},
     ),
-    "reshape": DigitalOpSchema((1, 1), "any", _reshape),
-    "transpose": DigitalOpSchema((1, 1), "any", _transpose, {"permutation": Attribute("ints", low=0, high=8)}),
+    "reshape": DigitalOpSchema((1, 1), "any", reshape_shape),
+    "transpose": DigitalOpSchema((1, 1), "any", transpose_shape, {"permutation": Attribute("ints", low=0, high=8)}),
     "concat": DigitalOpSchema(
-        (1, 1 << 16), "same", _concat, {"axis": Attribute("int", required=False, default=1, low=1, high=8)}
+        (1, 1 << 16), "same", concat_shape, {"axis": Attribute("int", required=False, default=1, low=1, high=8)}
     ),
     "pad": DigitalOpSchema(
         (1, 1),
         "any",
-        _pad,
+        pad_shape,
         {
             "pads": Attribute("ints", low=0, high=_MAX_SIZE),
             "value": Attribute("int", required=False, default=0),
@@ -409,7 +228,7 @@ DIGITAL_OPS: dict[str, DigitalOpSchema] = {
     "slice": DigitalOpSchema(
         (1, 1),
         "any",
-        _slice,
+        slice_shape,
         {
             **_AXIS,
             "start": Attribute("int", low=0),
@@ -420,17 +239,17 @@ DIGITAL_OPS: dict[str, DigitalOpSchema] = {
     "depth_to_space": DigitalOpSchema(
         (1, 1),
         "any",
-        _depth_to_space,
+        depth_to_space_shape,
         {
             "block": Attribute("int", low=1, high=_MAX_SIZE),
             "column_row_depth": Attribute("int", required=False, default=0, low=0, high=1),
         },
     ),
-    "reduce_mean": DigitalOpSchema((1, 1), "float", _reduce_mean, {"axes": Attribute("ints", low=1, high=8)}),
+    "reduce_mean": DigitalOpSchema((1, 1), "float", reduce_mean_shape, {"axes": Attribute("ints", low=1, high=8)}),
     "top_k": DigitalOpSchema(
         (1, 1),
         "any",
-        _top_k,
+        top_k_shape,
         {**_AXIS, "count": Attribute("int", required=False, default=1, low=1)},
     ),
 }
@@ -458,7 +277,7 @@ def operations_per_image(op: str, attributes: Attributes, shapes: Sequence[Shape
     if op == "matmul":
         return elements * shapes[0][-1]
     if op in ("max_pool", "sum_pool", "avg_pool"):
-        return elements * prod(_integers(attributes, "kernel"))
+        return elements * prod(integers_of(attributes, "kernel"))
     if op == "threshold":
         # Thresholds ascend: a binary search finds the level.
         return elements * shapes[1][1].bit_length()

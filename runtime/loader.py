@@ -20,8 +20,10 @@ from imcflow.runtime.checks.structure import (
     check_tensors,
     step_label,
 )
-from imcflow.runtime.container import HEADER_TENSOR, MAX_PROGRAM_HEADER_BYTES, read_container
-from imcflow.runtime.header import MAX_CELLS, MAX_GEOMETRY, decode_header, parse_json
+from imcflow.runtime.container import HEADER_TENSOR, read_container
+from imcflow.runtime.header import decode_header
+from imcflow.runtime.json_fields import parse_json
+from imcflow.runtime.limits import MAX_CELLS, MAX_GEOMETRY, MAX_PROGRAM_HEADER_BYTES
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, Program
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from imcflow.runtime.counters import CycleWeights
+from imcflow.runtime.counts import CycleWeights
 from imcflow.runtime.program import TargetSummary
 from imcflow.targets.schema import Quantity, StrictModel, TargetDescription, Unit
 

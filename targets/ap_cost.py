@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from imcflow.errors import TargetError
-from imcflow.runtime.counters import CycleWeights, KernelCounters, ProgramCounters, count_program
+from imcflow.runtime.counters import KernelCounters, ProgramCounters, count_program
+from imcflow.runtime.counts import CycleWeights
 from imcflow.targets.ap import ApTarget
 
 if TYPE_CHECKING:

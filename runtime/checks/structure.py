@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.digital_ops import BATCH, DIGITAL_OPS, complete_attributes, result_shape
-from imcflow.runtime.header import MAX_CELLS, MAX_ELEMENTS, shown
+from imcflow.runtime.digital_ops import DIGITAL_OPS, complete_attributes, result_shape
+from imcflow.runtime.digital_shapes import BATCH
 from imcflow.runtime.isa import instruction_dtype
+from imcflow.runtime.json_fields import shown
+from imcflow.runtime.limits import MAX_CELLS, MAX_ELEMENTS, MAX_INSTRUCTIONS, MAX_TABLE_ENTRIES
 from imcflow.runtime.program import ApKernel, ApOutput, DigitalOp, ElementType, Program, Step, TensorInfo, Window
 
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-MAX_INSTRUCTIONS = 1 << 27
-MAX_TABLE_ENTRIES = 1 << 26
 MODEL_DTYPES = (
     "float16",
     "float32",

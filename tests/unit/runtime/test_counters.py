@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcflow.runtime.assembler import Geometry, assemble
-from imcflow.runtime.counters import UNIT_WEIGHTS, CycleWeights, count_kernel, count_program
+from imcflow.runtime.counters import count_kernel, count_program
+from imcflow.runtime.counts import UNIT_WEIGHTS, CycleWeights
 from imcflow.runtime.isa import INSTRUCTION_FIELDS, Flag, Opcode
 from imcflow.runtime.microcode import Kind, Macro, expand
 from imcflow.runtime.program import ApKernel, ApOutput, Program, TargetSummary
