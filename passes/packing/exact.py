@@ -25,10 +25,18 @@ from imcflow.passes.packing.slice_packer import Strip, layer_strips, pack_slices
 from imcflow.passes.packing.tile_packer import pack_tiles, tile_cuts
 
 if TYPE_CHECKING:
-    from ortools.sat.python.cp_model import BoolVarT, BoundedLinearExpression, CpModel, IntervalVar, IntVar, LiteralT
+    from ortools.sat.python.cp_model import (
+        BoolVarT,
+        BoundedLinearExpression,
+        CpModel,
+        IntervalVar,
+        IntVar,
+        LinearExprT,
+        LiteralT,
+    )
 
-DEFAULT_SECONDS = 20.0
-"""Time that the solver may take before it settles for bounds."""
+DEFAULT_EFFORT = 20.0
+"""Deterministic time of the solver, roughly seconds of an idle core, before it settles for bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ def exact_slice_planes(
     layers: Sequence[LayerShape],
     geometry: MacroGeometry,
     copies: Sequence[int] | None = None,
-    seconds: float = DEFAULT_SECONDS,
+    effort: float = DEFAULT_EFFORT,
 ) -> ExactPlanes:
     """Fewest planes in slice geometry at the minimum number of passes.
 
@@ -70,14 +78,14 @@ def exact_slice_planes(
     if heuristic == bound:
         return ExactPlanes(bound, bound, heuristic)
     model = _SliceModel(layers, geometry, number_of_copies, bound, heuristic)
-    return _solved(model.model, model.planes, bound, heuristic, seconds)
+    return _solved(model.model, model.planes, bound, heuristic, effort)
 
 
 def exact_tile_planes(
     layers: Sequence[LayerShape],
     geometry: MacroGeometry,
     copies: Sequence[int] | None = None,
-    seconds: float = DEFAULT_SECONDS,
+    effort: float = DEFAULT_EFFORT,
 ) -> ExactPlanes:
     """Fewest planes in tile geometry at the minimum number of passes, over the cuts that the packer knows.
 
@@ -90,7 +98,7 @@ def exact_tile_planes(
     if heuristic == bound:
         return ExactPlanes(bound, bound, heuristic)
     model = _TileModel(layers, geometry, number_of_copies, bound, heuristic)
-    return _solved(model.model, model.planes, bound, heuristic, seconds)
+    return _solved(model.model, model.planes, bound, heuristic, effort)
 
 
 def _new_model() -> CpModel:
@@ -111,14 +119,14 @@ def _require_if(model: CpModel, condition: LiteralT, constraint: BoundedLinearEx
     cast("_Enforceable", model.add(constraint)).only_enforce_if(condition)
 
 
-def _solved(model: CpModel, planes: IntVar, bound: int, heuristic: int, seconds: float) -> ExactPlanes:
+def _solved(model: CpModel, planes: IntVar, bound: int, heuristic: int, effort: float) -> ExactPlanes:
     from ortools.sat.python.cp_model import FEASIBLE, INFEASIBLE, OPTIMAL, CpSolver
 
     model.minimize(planes)
     solver = CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
-    solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.max_deterministic_time = effort
     status = solver.solve(model)
     if status == INFEASIBLE:
         # The model only looks for fewer planes than the packer needed.
@@ -157,6 +165,7 @@ class _SliceModel:
                 whole[macro].append(count)
                 in_macro[strip.layer, macro].append(count)
         self._intervals: list[tuple[IntervalVar, IntervalVar]] = []
+        self._plane_shares: defaultdict[tuple[int, int], list[LinearExprT]] = defaultdict(list)
         for strip in free:
             earlier: IntVar | None = None
             for _ in range(strip.count):
@@ -165,6 +174,8 @@ class _SliceModel:
                     self.model.add(earlier <= first)
                 earlier = first
         self.model.add_no_overlap_2d([x for x, _ in self._intervals], [y for _, y in self._intervals])
+        for shares in self._plane_shares.values():
+            self.model.add(sum(shares) <= geometry.plane_weights)
         for macro in range(geometry.macros):
             self.model.add(self._used[macro] + sum(whole[macro]) <= self.planes)
         turns = [
@@ -211,6 +222,12 @@ class _SliceModel:
         for macro, here in enumerate(macros):
             in_macro[strip.layer, macro].append(here)
             _require_if(model, here, self._used[macro] >= plane + 1)
+        # Macros and the planes of a macro are interchangeable: each piece may only open the next new one.
+        pieces_before = len(self._intervals)
+        model.add(plane <= pieces_before)
+        for here in macros[pieces_before + 1 :]:
+            model.add(here == 0)
+        self._count_area(strip.width, height, plane, macros)
         place = self._int(0, geometry.macros * self._positions * geometry.columns)
         shift = sum(macro * self._positions * here for macro, here in enumerate(macros))
         model.add(place == geometry.columns * (plane + shift) + column)
@@ -219,6 +236,21 @@ class _SliceModel:
         down = model.new_optional_interval_var(row, height, row_end, present, "")
         self._intervals.append((across, down))
         return place
+
+    def _count_area(self, width: int, height: IntVar, plane: IntVar, macros: Sequence[BoolVarT]) -> None:
+        """Says how much of each plane a piece takes, which the solver's relaxation does not see in the intervals."""
+        at = [self.model.new_bool_var("") for _ in range(self._positions)]
+        self.model.add_exactly_one(at)
+        self.model.add(plane == sum(position * here for position, here in enumerate(at)))
+        shares: list[IntVar] = []
+        for macro, in_macro in enumerate(macros):
+            for position, on_plane in enumerate(at):
+                share = self._int(0, self._geometry.rows)
+                self.model.add(share <= self._geometry.rows * in_macro)
+                self.model.add(share <= self._geometry.rows * on_plane)
+                shares.append(share)
+                self._plane_shares[macro, position].append(width * share)
+        self.model.add(sum(shares) == height)
 
 
 class _TileModel:

@@ -133,8 +133,11 @@ def _by_long_side(job: _Job) -> tuple[int, ...]:
 
 _ORDERS = (_by_area, _by_height, _by_width, _by_long_side)
 
-SHUFFLED_ATTEMPTS = 48
-"""Attempts with a perturbed order that follow when no sorted order reaches a number of planes."""
+SHUFFLED_SLICES = 20_000
+"""Slices placed, over all attempts with a perturbed order, when no sorted order reaches the bound."""
+
+MOST_SHUFFLED_ATTEMPTS = 300
+FEWEST_SHUFFLED_ATTEMPTS = 8
 
 PERTURBATION = 0.7
 """Standard deviation of the logarithm of the factor that a perturbed order multiplies the areas with."""
@@ -215,8 +218,10 @@ def _sorted_attempts(strips: Sequence[Strip], geometry: MacroGeometry) -> Iterat
 def _shuffled_attempts(strips: Sequence[Strip], geometry: MacroGeometry) -> Iterator[_Attempt]:
     """Orders by area with a random factor, always the same sequence."""
     random = Random(len(strips))
+    slices = sum(strip.count * strip.fewest_parts for strip in strips)
+    attempts = max(FEWEST_SHUFFLED_ATTEMPTS, min(MOST_SHUFFLED_ATTEMPTS, SHUFFLED_SLICES // slices))
     job_sets, spreads = _job_sets(strips, geometry), _spreads(geometry)
-    for number in range(SHUFFLED_ATTEMPTS):
+    for number in range(attempts):
         jobs = job_sets[-1 - number % len(job_sets)]
         areas = {job: job.width * min(job.height, geometry.rows) for job in jobs}
         keys = {job: -area * random.lognormvariate(0, PERTURBATION) for job, area in areas.items()}
