@@ -121,6 +121,8 @@ class OrderSpace:
     _bits: dict[tuple[Operand, int, int, bool], float] = field(init=False)
     _prefix_trips: dict[int, dict[Dim, int]] = field(init=False)
     _spatially_partial: list[bool] = field(init=False)
+    _crowded: set[Operand] = field(init=False)
+    """Operands whose outermost level may be too full for a second buffer."""
     _levels: list[tuple[MemoryLevel, list[tuple[Operand, int, bool]], bool]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +142,7 @@ class OrderSpace:
         self._spatially_partial = [
             any(tiles[-1][dim] > tile[dim] and is_irrelevant(Operand.OUTPUT, dim) for dim in DIMS) for tile in tiles
         ]
-        self._levels = []
+        self._levels, self._crowded = [], set()
         for level in self.hierarchy:
             residents: list[tuple[Operand, int, bool]] = []
             for operand in level.operands:
@@ -149,16 +151,19 @@ class OrderSpace:
                     index = chain.index(level)
                     residents.append((operand, index, index == len(chain) - 1))
             if residents:
-                self._levels.append((level, residents, self._holds_everything(level, residents)))
+                whole = self._whole_bits(residents)
+                self._levels.append((level, residents, whole <= level.size_bits))
+                if 2 * whole > level.size_bits:
+                    self._crowded.update(operand for operand, _, top in residents if top)
 
-    def _holds_everything(self, level: MemoryLevel, residents: list[tuple[Operand, int, bool]]) -> bool:
-        """True when the whole operands fit side by side, so that every order keeps all its loops here."""
+    def _whole_bits(self, residents: list[tuple[Operand, int, bool]]) -> float:
+        """Bits of the whole operands of a level side by side, outputs as partial sums."""
         total = 0.0
         for operand, index, _ in residents:
             spatial = self.unrollings[operand].tiles[index]
             whole = {dim: spatial[dim] * self.trips.get(dim, 1) for dim in DIMS}
             total += self.layer.tile_elements(operand, whole, clip=self.conventions.clip_padding) * self._width(operand)
-        return total <= level.size_bits
+        return total
 
     def _width(self, operand: Operand, *, partial: bool = True) -> int:
         if operand is Operand.OUTPUT:
@@ -266,7 +271,7 @@ class OrderSpace:
 
     def _signature(self, operand: Operand, order: tuple[int, ...], keys: list[int], splits: list[int]) -> Signature:
         """What determines an operand's data flow: its tiles, periods and the loops at the top of each level."""
-        irrelevant, relevant, kinds = self._irrelevant[operand], self._relevant[operand], self._kinds
+        irrelevant, relevant = self._irrelevant[operand], self._relevant[operand]
         starts = [0, *splits[:-1]]
         length = len(order)
         for level in range(1, len(starts)):
@@ -274,28 +279,34 @@ class OrderSpace:
             while start < length and irrelevant[order[start]]:
                 start += 1
             starts[level] = start
-        parts: list[object] = []
         stationary = 0
         while stationary < length and irrelevant[order[stationary]]:
             stationary += 1
-        parts.append(keys[stationary])
+        parts: list[object] = [keys[stationary]]
+        last = len(starts) - 1
         for level, start in enumerate(starts):
-            stop = starts[level + 1] if level + 1 < len(starts) else length
-            parts.append(keys[stop])
-            tops: list[int] = []
-            for flags in (irrelevant, relevant):
-                product, position = 1, stop
-                while position > start and flags[order[position - 1]]:
-                    position -= 1
-                    product *= kinds[order[position]][1]
-                tops.append(product)
-            parts.append(tuple(tops))
+            if level == last:
+                # Nothing leaves the outermost level; only how much of it is in use at once can depend on the order.
+                if operand in self._crowded:
+                    parts.append(self._top_trips(order, start, length, relevant))
+                break
+            stop = starts[level + 1]
+            parts.append((keys[stop], self._top_trips(order, start, stop, irrelevant)))
+            parts.append(self._top_trips(order, start, stop, relevant))
         if self.conventions.sliding_registers and operand is Operand.INPUT and len(starts) > 1:
             position = starts[1]
-            if position < length and kinds[order[position]][0] in WINDOW_DIMS:
+            if position < length and self._kinds[order[position]][0] in WINDOW_DIMS:
                 run = position
-                dim = kinds[order[position]][0]
-                while run < length and kinds[order[run]][0] is dim:
+                dim = self._kinds[order[position]][0]
+                while run < length and self._kinds[order[run]][0] is dim:
                     run += 1
                 parts.append((keys[run] - keys[position], dim))
         return tuple(parts)
+
+    def _top_trips(self, order: tuple[int, ...], start: int, stop: int, flags: list[bool]) -> int:
+        """Trips of the consecutive flagged loops at the top of a level."""
+        trips = 1
+        while stop > start and flags[order[stop - 1]]:
+            stop -= 1
+            trips *= self._kinds[order[stop]][1]
+        return trips
