@@ -37,7 +37,8 @@ def onnxruntime_outputs(model: ModelProto | str, inputs: Mapping[str, NDArray[An
     source = model if isinstance(model, str) else model.SerializeToString()
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    results = [np.asarray(result) for result in session.run(names, dict(inputs))]
+    return dict(zip(names, results, strict=True))
 
 
 def imported_outputs(
