@@ -11,6 +11,7 @@ from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.ranges import Interval
 from imcflow.lowering.onnx.registry import onnx_op
 from imcflow.lowering.onnx.requantise import requantised_quotient
+from imcflow.lowering.onnx.source import type_name
 from imcflow.lowering.onnx.tensors import Activation, Constant, ShapeVector, Tensor, Unavailable
 
 
@@ -33,9 +34,7 @@ def integer_limits(dtype: str) -> Interval | None:
 )
 def import_cast(node: Node, build: NetworkBuilder) -> Tensor:
     """Another ONNX type."""
-    from onnx import helper
-
-    dtype = helper.tensor_dtype_to_np_dtype(node.integer("to")).name
+    dtype = type_name(node.integer("to"))
     data = node.tensor(0)
     if isinstance(data, ShapeVector):
         return data

@@ -81,6 +81,15 @@ def import_bytes(data: bytes, name: str) -> ModuleOp:
 
 
 def _import(source: Source, input_types: Mapping[str, str]) -> ModuleOp:
+    try:
+        return _import_graph(source, input_types)
+    except ImcflowError as error:
+        # Names in a file may hold anything, line breaks too; a message is one line.
+        text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.message)
+        raise (error if text == error.message else ModelError(text)) from None
+
+
+def _import_graph(source: Source, input_types: Mapping[str, str]) -> ModuleOp:
     load_families()
     graph = source.model.graph
     tensors: dict[str, Tensor] = {name: Constant(array) for name, array in initialisers(source).items()}

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import IntegerType, TensorType, f32
 from imcflow.dialect.types import ElementType, batched, integer_type, parse_element_type, value_range
 from imcflow.errors import ModelError
 from imcflow.lowering.onnx.casts import integer_limits
-from imcflow.lowering.onnx.source import Source, real_inputs
+from imcflow.lowering.onnx.source import Source, real_inputs, type_name
 
 if TYPE_CHECKING:
     from onnx import ValueInfoProto
@@ -51,8 +51,6 @@ def graph_inputs(source: Source, input_types: Mapping[str, str]) -> list[GraphIn
 
 
 def _graph_input(source: Source, value: ValueInfoProto, declared: str | None) -> GraphInput:
-    from onnx import helper
-
     where = f"{source.name}: input '{value.name}'"
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not kind.elem_type:
@@ -66,7 +64,10 @@ def _graph_input(source: Source, value: ValueInfoProto, declared: str | None) ->
             what = f"'{dimension.dim_param}'" if dimension.dim_param else "unknown"
             raise ModelError(f"{where}: axis {axis} has dynamic size {what}; only axis 0, the batch, may be dynamic")
         sizes.append(dimension.dim_value if fixed else 0)
-    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    try:
+        dtype = type_name(kind.elem_type)
+    except ValueError as error:
+        raise ModelError(f"{where}: {error}") from None
     element = _element(where, dtype, declared)
     return GraphInput(value.name, dtype, batched(sizes[1:], element), sizes[0] or None)
 

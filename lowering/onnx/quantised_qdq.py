@@ -14,6 +14,7 @@ from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.operands import per_axis, rank_of
 from imcflow.lowering.onnx.ranges import Interval
 from imcflow.lowering.onnx.registry import onnx_op
+from imcflow.lowering.onnx.source import type_name
 from imcflow.lowering.onnx.tensors import Activation, Array, Constant, Quantisation, Tensor
 
 
@@ -62,14 +63,12 @@ def limits_of(node: Node, dtype: str) -> Interval:
 )
 def import_quantize_linear(node: Node, build: NetworkBuilder) -> Tensor:
     """Real numbers to integers, ties to even."""
-    from onnx import helper
-
     node.expect_attribute("block_size", 0, (0,), "blocked quantisation is not supported")
     node.expect_attribute("precision", 0, (0, 1), "the quotient is computed in float32")
     data = node.tensor(0)
     shape = data.array.shape if isinstance(data, Constant) else shape_of(node.activation(0).value)
     declared = node.integer("output_dtype", 0)
-    default = helper.tensor_dtype_to_np_dtype(declared).name if declared else "uint8"
+    default = type_name(declared) if declared else "uint8"
     scale, zero, dtype = scale_and_zero_point(node, 1, shape, node.integer("axis", 1), default)
     limits = limits_of(node, dtype)
     if isinstance(data, Constant):

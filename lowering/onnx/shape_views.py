@@ -131,6 +131,8 @@ def import_unsqueeze(node: Node, build: NetworkBuilder) -> Tensor:
     rank = (data.array.ndim if isinstance(data, Constant) else rank_of(node.activation(0).value)) + len(axes)
     is_constant = isinstance(data, Constant)
     places = {normalised_axis(node, axis, rank, batch_allowed=is_constant) for axis in axes}
+    if len(places) != len(axes):
+        raise node.error(f"axes {axes} name an axis twice")
     sizes = iter(data.array.shape if isinstance(data, Constant) else shape_of(node.activation(0).value))
     shape = [1 if axis in places else next(sizes) for axis in range(rank)]
     if isinstance(data, Constant):

@@ -123,9 +123,23 @@ def _array(source: Source, tensor: TensorProto) -> Array:
             load_external_data_for_tensor(loaded, str(source.directory))
             tensor = loaded
         return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, RuntimeError, OSError) as error:
+    except (ValueError, TypeError, RuntimeError, LookupError, OSError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{source.name}: initialiser '{tensor.name}' cannot be read: {text}") from None
+
+
+def type_name(elem_type: int) -> str:
+    """Return the numpy name of an ONNX element type ("float32", "int8", ...).
+
+    Raises:
+        ValueError: if there is no such type.
+    """
+    from onnx import helper
+
+    try:
+        return helper.tensor_dtype_to_np_dtype(elem_type).name
+    except KeyError:
+        raise ValueError(f"element type {elem_type} does not exist") from None
 
 
 def real_inputs(graph: GraphProto) -> list[str]:
