@@ -115,10 +115,15 @@ def operand_flow(
     # Position 0 is the multipliers, position a + 1 the level a of the chain.
     elements: list[int] = [1]
     trips_so_far = dict.fromkeys(DIMS, 1)
+    unrolled: dict[Dim, float] | None = None
     for spatial, loops in zip(unrolling.tiles, merged, strict=False):
+        if not loops and spatial is unrolled:
+            elements.append(elements[-1])
+            continue
+        unrolled = spatial
         for dim, trips in loops:
             trips_so_far[dim] *= trips
-        tile = {dim: spatial[dim] * trips_so_far[dim] for dim in DIMS}
+        tile = {dim: factor * trips_so_far[dim] for dim, factor in spatial.items()}
         elements.append(round(layer.tile_elements(operand, tile, clip=conventions.clip_padding)))
 
     iterations = [math.prod(trips for _, trips in loops) for loops in merged]

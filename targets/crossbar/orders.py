@@ -16,7 +16,7 @@ from imcflow.targets.crossbar.flow import is_irrelevant
 from imcflow.targets.crossbar.layers import DIMS, RELEVANT, WINDOW_DIMS, Dim, Operand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from imcflow.targets.crossbar.conventions import Conventions
     from imcflow.targets.crossbar.layers import Layer
@@ -76,14 +76,24 @@ def loop_factors(trips: Mapping[Dim, int], limit: int) -> list[Loop]:
     return [(dim, factor) for dim, factors in split.items() for factor in factors]
 
 
-def distinct_orders(counts: list[int]) -> Iterator[tuple[int, ...]]:
-    """All distinct sequences with `counts[i]` times the item i, in lexicographic order."""
+def distinct_orders(counts: list[int], settled: Callable[[list[int]], bool]) -> Iterator[tuple[int, ...]]:
+    """Distinct sequences with `counts[i]` times the item i, in lexicographic order.
+
+    Args:
+        counts: how often each item occurs; used as scratch space.
+        settled: asked for every beginning of a sequence; when it says that nothing later matters, only the first
+            completion is given.
+    """
     length = sum(counts)
     sequence: list[int] = []
 
     def extend() -> Iterator[tuple[int, ...]]:
         if len(sequence) == length:
             yield tuple(sequence)
+            return
+        if sequence and settled(sequence):
+            rest = [item for item, left in enumerate(counts) for _ in range(left)]
+            yield (*sequence, *rest)
             return
         for item, left in enumerate(counts):
             if left:
@@ -123,6 +133,8 @@ class OrderSpace:
     _spatially_partial: list[bool] = field(init=False)
     _crowded: set[Operand] = field(init=False)
     """Operands whose outermost level may be too full for a second buffer."""
+    _inner: dict[Operand, tuple[int, bool]] = field(init=False)
+    _accumulates: bool = field(init=False)
     _levels: list[tuple[MemoryLevel, list[tuple[Operand, int, bool]], bool]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,8 +165,11 @@ class OrderSpace:
             if residents:
                 whole = self._whole_bits(residents)
                 self._levels.append((level, residents, whole <= level.size_bits))
-                if 2 * whole > level.size_bits:
+                if 2 * whole > level.size_bits and any(top for _, _, top in residents):
                     self._crowded.update(operand for operand, _, top in residents if top)
+
+        self._inner = self._innermost()
+        self._accumulates = self._spatially_partial[0] or any(self._irrelevant[Operand.OUTPUT])
 
     def _whole_bits(self, residents: list[tuple[Operand, int, bool]]) -> float:
         """Bits of the whole operands of a level side by side, outputs as partial sums."""
@@ -173,14 +188,8 @@ class OrderSpace:
     def candidates(self) -> Iterator[Candidate]:
         """One allocation per distinct data flow, in a fixed order."""
         seen: set[tuple[Signature, ...]] = set()
-        for order in distinct_orders(list(self._counts)):
-            keys = [0, *itertools.accumulate(self._weights[item] for item in order)]
-            for position, item in enumerate(order):
-                if keys[position + 1] not in self._prefix_trips:
-                    trips = dict(self._prefix_trips[keys[position]])
-                    dim, count = self._kinds[item]
-                    trips[dim] *= count
-                    self._prefix_trips[keys[position + 1]] = trips
+        for order in distinct_orders(list(self._counts), self._settled):
+            keys = self._prefix_keys(order)
             splits = self._allocate(order, keys)
             if splits is None:
                 continue
@@ -190,6 +199,61 @@ class OrderSpace:
             seen.add(signature)
             levels = {operand: self._loops(order, splits[operand]) for operand in _OPERANDS}
             yield Candidate(levels, dict(zip(_OPERANDS, signature, strict=True)))
+
+    def _prefix_keys(self, order: Sequence[int]) -> list[int]:
+        """A key for the loops before each position; equal for equal loops in any order."""
+        keys = [0]
+        for item in order:
+            key = keys[-1] + self._weights[item]
+            if key not in self._prefix_trips:
+                trips = dict(self._prefix_trips[keys[-1]])
+                dim, count = self._kinds[item]
+                trips[dim] *= count
+                self._prefix_trips[key] = trips
+            keys.append(key)
+        return keys
+
+    def _settled(self, start: list[int]) -> bool:
+        """True when the loops after this beginning cannot change the data flow, whatever their order.
+
+        That is so when the innermost level of every operand is full, a loop that moves its data follows, and every
+        other level holds everything.
+        """
+        if not self._inner:
+            return False
+        keys = self._prefix_keys(start)
+        for operand, (size_bits, holds_everything) in self._inner.items():
+            irrelevant = self._irrelevant[operand]
+            position = 0
+            if not holds_everything:
+                partial = operand is Operand.OUTPUT and self._accumulates
+                while (
+                    position < len(start)
+                    and self._operand_bits(operand, 0, keys[position + 1], partial=partial) <= size_bits
+                ):
+                    position += 1
+            while position < len(start) and irrelevant[start[position]]:
+                position += 1
+            if position == len(start) or all(irrelevant[item] for item in start):
+                return False
+            if operand is Operand.INPUT and self.conventions.sliding_registers:
+                dims = [self._kinds[item][0] for item in start[position:]]
+                if dims[0] in WINDOW_DIMS and all(dim is dims[0] for dim in dims):
+                    return False
+        return True
+
+    def _innermost(self) -> dict[Operand, tuple[int, bool]]:
+        """Size of each operand's innermost level and whether it holds everything; empty when outer levels matter."""
+        inner: dict[Operand, tuple[int, bool]] = {}
+        for level, residents, holds_everything in self._levels:
+            for operand, index, _ in residents:
+                if index > 0 and (not holds_everything or operand in self._crowded):
+                    return {}
+                if index == 0:
+                    if len(residents) > 1 or operand in self._crowded:
+                        return {}
+                    inner[operand] = (level.size_bits, holds_everything)
+        return inner
 
     def _loops(self, order: tuple[int, ...], splits: list[int]) -> Levels:
         return tuple(
@@ -291,6 +355,10 @@ class OrderSpace:
                     parts.append(self._top_trips(order, start, length, relevant))
                 break
             stop = starts[level + 1]
+            if stop == length:
+                # Everything is below this boundary: it is crossed once, whatever the order.
+                parts.append(keys[stop])
+                continue
             parts.append((keys[stop], self._top_trips(order, start, stop, irrelevant)))
             parts.append(self._top_trips(order, start, stop, relevant))
         if self.conventions.sliding_registers and operand is Operand.INPUT and len(starts) > 1:
