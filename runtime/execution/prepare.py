@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imcflow.errors import ProgramError
 from imcflow.runtime.execution.step_masks import StepMasks, step_masks
+from imcflow.runtime.execution.workspace import address
 from imcflow.runtime.isa import MAX_WORD_BITS, OPERANDS, Flag, Opcode
 from imcflow.runtime.kernels.layout import (
     MAX_STEP32_BITS,
@@ -22,6 +23,7 @@ from imcflow.runtime.kernels.layout import (
     ZERO_CELL,
     Handler,
 )
+from imcflow.runtime.kernels.liveness import keep_function
 from imcflow.runtime.program import ApKernel
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def prepare_kernel(kernel: ApKernel, domains: int, *, fused: bool) -> PreparedKe
     masks = _mask_steps(kernel, table, rows)
     if fused:
         _fuse_arithmetic(rows)
+        rows = _without_unread_clears(rows, cell_count)
     thresholds = kernel.step_thresholds.astype(np.int64)
     if narrow:  # words of at most MAX_STEP32_BITS never reach these bounds, so clipping changes no comparison
         thresholds = np.clip(thresholds, -(2**31 - 1), 2**31 - 1)
@@ -270,6 +273,18 @@ def _fuse_arithmetic(rows: InstructionTable) -> None:
     part["flags"] = np.where(subtraction[chosen], SUBTRACT_FLAG, 0)
     part["opcode"] = np.where(swapped & subtraction[chosen], Handler.FUSED_SWAPPED, Handler.FUSED)
     rows[chosen] = part
+
+
+def _without_unread_clears(rows: InstructionTable, cell_count: int) -> InstructionTable:
+    """Shorten every CLEAR to the cells that something reads before they are overwritten; drop the empty ones."""
+    rows = np.ascontiguousarray(rows)
+    live = np.zeros(cell_count, np.uint8)
+    kept = np.zeros((len(rows), 2), np.int64)
+    keep_function()(address(rows), len(rows), address(live), address(kept))
+    clears = rows["opcode"] == Handler.CLEAR
+    rows["r"][clears] += kept[clears, 0].astype(np.uint32)
+    rows["r_bits"][clears] = kept[clears, 1].astype(np.uint8)
+    return rows[~clears | (kept[:, 1] > 0)]
 
 
 @dataclass(frozen=True, slots=True)
