@@ -111,12 +111,8 @@ OPERANDS: dict[Opcode, OperandUse] = {
     Opcode.NEG: OperandUse(
         reads=("a",), writes=("r",), cells=("c",), flags=Flag.A_SIGNED | Flag.R_IS_ZERO | Flag.C_IS_ZERO
     ),
-    Opcode.ADD_INTO: OperandUse(
-        reads=("a", "r"), writes=("r",), cells=("c",), flags=Flag.A_SIGNED | Flag.C_IS_ZERO
-    ),
-    Opcode.SUB_FROM: OperandUse(
-        reads=("a", "r"), writes=("r",), cells=("c",), flags=Flag.A_SIGNED | Flag.C_IS_ZERO
-    ),
+    Opcode.ADD_INTO: OperandUse(reads=("a", "r"), writes=("r",), cells=("c",), flags=Flag.A_SIGNED | Flag.C_IS_ZERO),
+    Opcode.SUB_FROM: OperandUse(reads=("a", "r"), writes=("r",), cells=("c",), flags=Flag.A_SIGNED | Flag.C_IS_ZERO),
     Opcode.MAX_INTO: OperandUse(reads=("a", "r"), writes=("r",), cells=("c", "b"), flags=Flag.R_SIGNED),
     Opcode.RELU: OperandUse(reads=("r",), writes=("r",)),
     Opcode.STEP: OperandUse(
