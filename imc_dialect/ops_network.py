@@ -297,7 +297,8 @@ class AvgPoolOp(PoolOp):
 class BatchNormOp(ImcOp):
     """Inference batch normalisation over axis 1: `(x - mean) * scale / sqrt(variance + epsilon) + shift`, all `[C]`.
 
-    Evaluated like onnxruntime: `a = scale / sqrt(variance + epsilon)`, `b = shift - mean * a`, result `x * a + b`.
+    Evaluated like onnxruntime, bit by bit: `a = 1 / sqrt(variance + epsilon) * scale`, `b = shift - mean * a`, result
+    `x * a + b`.
     """
 
     name = "imc.batch_norm"

@@ -69,7 +69,7 @@ def matmul(op: MatMulOp, lhs: Array, rhs: Array) -> Array:
 def batch_norm(op: BatchNormOp, values: Array, scale: Array, shift: Array, mean: Array, variance: Array) -> Array:
     """Normalise each channel with the stored statistics, in the order of operations of onnxruntime."""
     epsilon = np.float32(op.epsilon.value.data)
-    factor = scale / np.sqrt(variance + epsilon)
+    factor = np.float32(1) / np.sqrt(variance + epsilon) * scale
     offset = shift - mean * factor
     per_channel = (-1,) + (1,) * (values.ndim - 2)
     return values * factor.reshape(per_channel) + offset.reshape(per_channel)

@@ -58,9 +58,9 @@ def matmul(call: Call) -> Array:
 
 @operation("batch_norm")
 def batch_norm(call: Call) -> Array:
-    """`x * a + b` per channel with a = scale / sqrt(variance + epsilon) and b = shift - mean * a, all in float32."""
+    """Per channel `x * a + b`, a = 1 / sqrt(variance + epsilon) * scale, b = shift - mean * a, each op in float32."""
     values, scale, shift, mean, variance = call.operands
-    slope = scale / np.sqrt(variance + call.number("epsilon"))
+    slope = np.float32(1) / np.sqrt(variance + call.number("epsilon")) * scale
     intercept = shift - mean * slope
     per_channel = (-1, *[1] * (values.ndim - 2))
     return values * slope.reshape(per_channel) + intercept.reshape(per_channel)
