@@ -143,8 +143,8 @@ class _Job:
         assert program.outputs is not None
         value_tracks = tracks - 1 - accumulator_tracks
         room = 3 * len(self.kind) + 8 * (program.slice_count + 1) * (domains // 64 + 1) + 8
-        columns = [np.zeros(room, dtype=np.uint8), np.zeros(room, dtype=np.uint8)]
-        columns += [np.full(room, -1, dtype=np.int32) for _ in range(4)]
+        kind, flags = np.zeros(room, dtype=np.uint8), np.zeros(room, dtype=np.uint8)
+        index, a, b, r = (np.full(room, -1, dtype=np.int32) for _ in range(4))
         band = min(domains, 64, max(SHORTEST_BAND, int(self.words.max(initial=1))))
         count = place_steps(
             self.kind,
@@ -170,12 +170,19 @@ class _Job:
             min(SCRATCH_TRACKS, value_tracks // 3),
             band,
             self.in_place,
-            *columns,
+            kind,
+            flags,
+            index,
+            a,
+            b,
+            r,
         )
         if count < 0:
             return None, -1 - count
-        kind, flags, index, a, b, r = (column[:count].copy() for column in columns)
-        return Placement(tracks, domains, (tracks - 1) * domains, kind, flags, index, a, b, r), -1
+        carry = (tracks - 1) * domains
+        kind, flags = kind[:count].copy(), flags[:count].copy()
+        index, a, b, r = (column[:count].copy() for column in (index, a, b, r))
+        return Placement(tracks, domains, carry, kind, flags, index, a, b, r), -1
 
 
 def word_bits(program: AddSubProgram, loaded_bits: NDArray[np.int32] | None) -> NDArray[np.int32]:

@@ -5,6 +5,9 @@ o after k accumulations the number `values + o`, with the count kept aside; `ZER
 Complaints are numbered as in `imcflow.passes.allocation.replay.COMPLAINTS`.
 """
 
+# numpy stubs call the element of an array an array; in compiled code it is a scalar.
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 import numba

@@ -1,5 +1,8 @@
 """Compiled propagation of sparse linear forms through an add/sub program. Needs numba."""
 
+# numpy stubs call the element of an array an array; in compiled code it is a scalar.
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 import numba

@@ -32,6 +32,7 @@ def plain_program(
     borders = slice_borders(inputs, size)
     slice_of = digits.input // size
     order = np.lexsort((digits.shift, digits.input, digits.output, slice_of))
+    offset = np.zeros(len(matrix), dtype=np.int64) if bias is None else bias
     none32, none8 = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8)
     return AddSubProgram(
         input_count=inputs,
@@ -45,7 +46,7 @@ def plain_program(
         accumulate_value=digits.input[order],
         accumulate_shift=digits.shift[order],
         accumulate_subtract=digits.negative[order],
-        bias=np.zeros(outputs, dtype=np.int64) if bias is None else bias,
+        bias=offset,
         slice_inputs=borders,
         slice_operations=np.zeros(len(borders), dtype=np.int32),
         slice_accumulations=np.searchsorted(slice_of[order], np.arange(len(borders))).astype(np.int32),

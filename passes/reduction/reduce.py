@@ -49,6 +49,11 @@ COUNT_ONLY = BitCycles(0, 0, 0, 0, 0, 0, 0, 0)
 """Always sum inside the slice: the program with one accumulation per slice and output."""
 
 
+SMALL_TERMS = 8_000
+"""Matrices with at most so many terms are eliminated from `SMALL_STARTS` starts, within milliseconds."""
+SMALL_STARTS = 12
+
+
 def output_bounds(matrix: IntMatrix, inputs: Bounds, bias: Int64Array) -> Bounds:
     """Exact intervals of `bias + matrix @ x` for independent x in `inputs`.
 
@@ -103,6 +108,7 @@ def reduce_matrix(
     row_length = np.diff(np.append(row_begin, len(order))).astype(np.int32)
 
     terms = len(order)
+    starts = (SMALL_STARTS if terms <= SMALL_TERMS else 1) if share else 0
     low = np.zeros(width + terms + 1, dtype=np.int64)
     high = np.zeros(width + terms + 1, dtype=np.int64)
     low[:width], high[:width] = inputs.low, inputs.high
@@ -112,7 +118,7 @@ def reduce_matrix(
     accumulate_output, accumulate_value, accumulate_code = (np.zeros(terms, dtype=np.int32) for _ in range(3))
     reduce_slices(
         int(digits.shift.max(initial=0)),
-        share,
+        starts,
         borders,
         np.searchsorted(term_slice[row_begin], np.arange(slices + 1)).astype(np.int64),
         term_output[row_begin],

@@ -1,12 +1,15 @@
 """Compiled loop over the slices of a matrix: eliminate pairs, then sum what is left of each row. Needs numba."""
 
+# numpy stubs call the element of an array an array; in compiled code it is a scalar.
+# pyright: reportArgumentType=false, reportReturnType=false
+
 from __future__ import annotations
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from imcflow.passes.reduction.kernels import eliminate_pairs
+from imcflow.passes.reduction.kernels import eliminate_from_several_starts
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -72,7 +75,7 @@ def sum_cycles(
 @numba.njit(cache=True, nogil=True)
 def reduce_slices(
     reach: int,
-    share: bool,
+    starts: int,
     slice_inputs: I32,
     slice_rows: I64,
     row_output: I32,
@@ -100,7 +103,7 @@ def reduce_slices(
     Rows slice_rows[s] .. slice_rows[s + 1] belong to slice s; terms of a row are stored at row_start, values are
     numbered from the first input of the slice. `value_low` and `value_high` start with the intervals of all inputs and
     receive those of all operations (upper bounds: operands are taken as independent). Two terms of a row are summed
-    before they are accumulated where that takes fewer cycles. With `share` false no pair is eliminated.
+    before they are accumulated where that takes fewer cycles. With `starts` 0 no pair is eliminated.
 
     The operations go to `lhs` ... `subtract` with global value numbers, the accumulations to `accumulate_*`
     (code = 2 * shift + negative); `slice_operations` and `slice_accumulations` receive the range borders.
@@ -113,24 +116,25 @@ def reduce_slices(
         base = slice_inputs[number]
         own = slice_inputs[number + 1] - base
         begin = operations
-        if share and last > first:
+        if starts > 0 and last > first:
             origin = row_start[first]
-            starts = (row_start[first:last] - origin).astype(np.int32)
             terms = 0
             for row in range(first, last):
                 terms += row_length[row]
-            operations += eliminate_pairs(
+            room = begin + terms // 2 + 1
+            operations += eliminate_from_several_starts(
                 own,
                 reach,
                 starts,
+                (row_start[first:last] - origin).astype(np.int32),
                 row_length[first:last],
                 term_value[origin : origin + terms],
                 term_code[origin : origin + terms],
-                lhs[begin : begin + terms // 2 + 1],
-                rhs[begin : begin + terms // 2 + 1],
-                lhs_shift[begin : begin + terms // 2 + 1],
-                rhs_shift[begin : begin + terms // 2 + 1],
-                subtract[begin : begin + terms // 2 + 1],
+                lhs[begin:room],
+                rhs[begin:room],
+                lhs_shift[begin:room],
+                rhs_shift[begin:room],
+                subtract[begin:room],
             )
         for operation in range(begin, operations):
             for side in range(2):
