@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from imcflow.errors import ProgramError
+from imcflow.runtime.digital.exact import INT64_SAFE
 from imcflow.runtime.digital.registry import Array, Call, is_float, operation
 
 
@@ -98,9 +99,13 @@ def cast(call: Call) -> Array:
 @operation("clamp")
 def clamp(call: Call) -> Array:
     """Integers limited to low ... high."""
-    bounds = np.iinfo(np.int64)
-    low, high = max(call.integer("low"), bounds.min), min(call.integer("high"), bounds.max)
-    return np.minimum(np.maximum(call.first.astype(np.int64), low), high)
+    # Bounds that the input's type holds need no wider type.
+    limits = np.iinfo(call.first.dtype)
+    low, high = (min(max(call.integer(name), limits.min), limits.max) for name in ("low", "high"))
+    if (low, high) != (call.integer("low"), call.integer("high")):
+        wide = np.maximum(call.first.astype(np.int64), max(call.integer("low"), -INT64_SAFE))
+        return np.minimum(wide, min(call.integer("high"), INT64_SAFE))
+    return np.clip(call.first, low, high)
 
 
 @operation("clip")

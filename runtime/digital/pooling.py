@@ -6,20 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from imcflow.errors import ProgramError
 from imcflow.runtime.digital.registry import Array, Call, is_float, operation
-
-
-def _window_slices(call: Call) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of the padded map under each window position."""
-    (kernel_y, kernel_x), (stride_y, stride_x) = call.integers("kernel"), call.integers("strides")
-    dilate_y, dilate_x = call.integers("dilations")
-    out_height, out_width = call.shape[2:]
-    for y in range(kernel_y):
-        for x in range(kernel_x):
-            yield (
-                slice(y * dilate_y, y * dilate_y + (out_height - 1) * stride_y + 1, stride_y),
-                slice(x * dilate_x, x * dilate_x + (out_width - 1) * stride_x + 1, stride_x),
-            )
 
 
 def _padded(call: Call, image: Array, fill: float) -> Array:
@@ -35,31 +23,58 @@ def _padded(call: Call, image: Array, fill: float) -> Array:
     return np.pad(image, border, constant_values=fill)
 
 
+def _reduce_windows(call: Call, padded: Array, combine: np.ufunc) -> Array:
+    """Combine each window of the padded map, first down its columns, then along its rows.
+
+    Along a row all positions are combined before the stride picks some: neighbours in memory take one instruction.
+    """
+    (kernel_y, kernel_x), (stride_y, stride_x) = call.integers("kernel"), call.integers("strides")
+    dilate_y, dilate_x = call.integers("dilations")
+    out_height, out_width = call.shape[2:]
+    rows = (out_height - 1) * stride_y + 1
+    columns = (out_width - 1) * stride_x + 1
+    tall = _combine((padded[:, :, y * dilate_y :][:, :, :rows:stride_y] for y in range(kernel_y)), combine)
+    wide = _combine((tall[..., x * dilate_x :][..., :columns] for x in range(kernel_x)), combine)
+    return wide[..., ::stride_x]
+
+
+def _combine(parts: Iterator[Array], combine: np.ufunc) -> Array:
+    """Combine arrays of one shape elementwise; there is at least one."""
+    result: Array | None = None
+    for part in parts:
+        result = part.copy() if result is None else combine(result, part, out=result)
+    if result is None:
+        raise ProgramError("a pooling window has no elements")
+    return result
+
+
 @operation("max_pool")
 def max_pool(call: Call) -> Array:
     """Largest element of each window; padding never wins."""
     image = call.first
     least = -np.inf if is_float(image) else int(np.iinfo(image.dtype).min)
-    padded = _padded(call, image, least)
-    result: Array | None = None
-    for rows, columns in _window_slices(call):
-        seen = padded[:, :, rows, columns]
-        result = seen.copy() if result is None else np.maximum(result, seen, out=result)
-    return np.empty(call.shape, image.dtype) if result is None else result
-
-
-def _sums(call: Call, padded: Array, dtype: np.dtype[np.generic]) -> Array:
-    result: Array | None = None
-    for rows, columns in _window_slices(call):
-        seen = padded[:, :, rows, columns]
-        result = seen.astype(dtype) if result is None else np.add(result, seen, out=result, casting="unsafe")
-    return np.empty(call.shape, dtype) if result is None else result
+    return _reduce_windows(call, _padded(call, image, least), np.maximum)
 
 
 @operation("sum_pool")
 def sum_pool(call: Call) -> Array:
     """Sum of each window; padding counts 0. The result type holds it, so its width is enough to add in."""
-    return _sums(call, _padded(call, call.first, 0), call.dtype)
+    padded = _padded(call, call.first, 0).astype(call.dtype, copy=False)
+    return _float_sums(call, padded) if is_float(padded) else _reduce_windows(call, padded, np.add)
+
+
+def _float_sums(call: Call, padded: Array) -> Array:
+    """Add up each window row by row: the order in which float32 sums are defined here."""
+    (kernel_y, kernel_x), (stride_y, stride_x) = call.integers("kernel"), call.integers("strides")
+    dilate_y, dilate_x = call.integers("dilations")
+    rows = (call.shape[2] - 1) * stride_y + 1
+    columns = (call.shape[3] - 1) * stride_x + 1
+    parts = (
+        padded[:, :, y * dilate_y :, x * dilate_x :][:, :, :rows:stride_y, :columns:stride_x]
+        for y in range(kernel_y)
+        for x in range(kernel_x)
+    )
+    return _combine(parts, np.add)
 
 
 @operation("avg_pool")
@@ -73,5 +88,5 @@ def avg_pool(call: Call) -> Array:
         counted[:, :, : top + height + bottom, : left + width + right] = 1
     else:
         counted[:, :, top : top + height, left : left + width] = 1
-    counts = np.maximum(_sums(call, counted, np.dtype(np.float32)), np.float32(1))
-    return _sums(call, padded, np.dtype(np.float32)) / counts
+    counts = np.maximum(_float_sums(call, counted), np.float32(1))
+    return _float_sums(call, padded) / counts

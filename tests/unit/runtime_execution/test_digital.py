@@ -106,6 +106,7 @@ CASES: list[tuple[str, Build, Sequence[tuple[str, np.ndarray]], Sequence[np.ndar
         [],
     ),
     ("sum_pool", lambda x: network.SumPoolOp(x, S8, **POOL), [INT_MAP], []),
+    ("sum_pool float", lambda x: network.SumPoolOp(x, f32, **POOL), [FLOAT_MAP], []),
     ("avg_pool", lambda x: network.AvgPoolOp(x, f32, **POOL, ceil_mode=True), [FLOAT_MAP], []),
     (
         "batch_norm",
