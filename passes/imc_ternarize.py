@@ -59,7 +59,7 @@ class ImcTernarize(ModulePass):
     max_bits: int = 8
     """Most bits of weights with two scales, and of weights that are left alone."""
 
-    tolerance: float = 0.01
+    tolerance: float = 0.0001
     """Relative error up to which two scales take the integers with the fewest digits."""
 
     ends: int = 0

@@ -81,7 +81,7 @@ def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
     limit = 1 << (max_bits - 1)
     matrix = np.asarray(weights, np.float32).reshape(weights.shape[0], -1)
     whole = _common_scale(np.unique(np.abs(matrix)), limit)
-    rows = [_common_scale(np.unique(np.abs(row)), limit) for row in matrix]
+    rows = _row_scales(matrix, limit)
     found = [scale for scale in rows if scale is not None]
     candidates: list[ScaledWeights] = []
     if whole is not None:
@@ -94,6 +94,19 @@ def decompose(weights: NDArray[Any], max_bits: int) -> ScaledWeights | str:
     channel = next((index for index, scale in enumerate(rows) if scale is None), 0)
     levels = len(np.unique(matrix[channel]))
     return f"the {levels} different weights of output channel {channel} are no multiples, up to {limit}, of one scale"
+
+
+def _row_scales(matrix: NDArray[np.float32], limit: int) -> list[np.float32 | None]:
+    """Return the scale of each row; rows with the same magnitudes, common in trained layers, are searched once."""
+    known: dict[bytes, np.float32 | None] = {}
+    scales: list[np.float32 | None] = []
+    for row in matrix:
+        magnitudes = np.unique(np.abs(row))
+        key = magnitudes.tobytes()
+        if key not in known:
+            known[key] = _common_scale(magnitudes, limit)
+        scales.append(known[key])
+    return scales
 
 
 def _with_scales(weights: NDArray[Any], scales: NDArray[np.float32]) -> ScaledWeights:

@@ -134,7 +134,7 @@ class Chain:
 def find_chains(sink: Operation) -> list[Chain]:
     """Return the chains that end in `sink` and start in one integer tensor, the longest first.
 
-    A value that other ops read too is not crossed: it exists anyway, so it is the source.
+    An integer value that other ops read too is not crossed: it exists anyway, so it is the source.
     """
     constants: dict[SSAValue, NDArray[Any]] = {}
     inside: list[Operation] = [sink]
@@ -183,7 +183,7 @@ def _can_cross(value: SSAValue, inside: Sequence[Operation], shape: tuple[int, .
     op = value.owner
     if not isinstance(op, ELEMENTWISE) or shape_of(value) != shape:
         return False
-    return all(use.operation in inside for use in value.uses)
+    return is_float(value) or all(use.operation in inside for use in value.uses)
 
 
 def _chain(source: SSAValue, inside: Sequence[Operation], constants: dict[SSAValue, NDArray[Any]]) -> Chain:

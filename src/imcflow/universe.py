@@ -27,6 +27,8 @@ PASSES: dict[str, str] = {
     "imc-verify-network": "imcflow.passes.imc_verify_network:ImcVerifyNetwork",
     "imc-canonicalize": "imcflow.passes.imc_canonicalize:ImcCanonicalize",
     "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",
+    "imc-ternarize": "imcflow.passes.imc_ternarize:ImcTernarize",
+    "imc-quantize-activations": "imcflow.passes.imc_quantize_activations:ImcQuantizeActivations",
     "imc-fold-thresholds": "imcflow.passes.imc_fold_thresholds:ImcFoldThresholds",
     "imc-narrow-ranges": "imcflow.passes.imc_narrow_ranges:ImcNarrowRanges",
     "imc-verify-quantised": "imcflow.passes.imc_verify_quantised:ImcVerifyQuantised",
