@@ -56,9 +56,14 @@ class Flag(IntFlag):
     R_SIGNED = 16  # MAX_INTO compares in two's complement
 
 
+NO_FLAGS = Flag(0)
+
+
 class Opcode(IntEnum):
-    """Macro instructions. `R`, `A`, `B` are words; arithmetic is modulo 2**r_bits; A and B are extended by their sign
-    flag. `C`, `D` are single cells. All words of one instruction lie on different tracks of one array (MOVE: any array).
+    """Macro instructions.
+
+    `R`, `A`, `B` are words; arithmetic is modulo 2**r_bits; A and B are extended by their sign flag. `C` and the second
+    flag are single cells. All words of one instruction lie on different tracks of one array (MOVE: of any array).
     """
 
     LOAD = 1  # R := element `imm` of the lane's window of kernel input `port`
@@ -86,7 +91,7 @@ class OperandUse:
     writes: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     immediates: tuple[str, ...] = ()
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
 
 
 OPERANDS: dict[Opcode, OperandUse] = {
