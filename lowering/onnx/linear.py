@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from xdsl.dialects.builtin import TensorType, f32
 from xdsl.ir import SSAValue
 
 from imcflow.dialect.ops_elementwise import AddOp, MulOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MatMulOp
-from imcflow.dialect.types import broadcast_shapes, is_float, shape_of
+from imcflow.dialect.types import ElementType, broadcast_shapes, is_float, shape_of
 from imcflow.lowering.onnx.builder import NetworkBuilder
 from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.operands import aligned_constant, shape_text
-from imcflow.lowering.onnx.ranges import Interval, linear_interval
+from imcflow.lowering.onnx.ranges import linear_interval
 from imcflow.lowering.onnx.registry import onnx_op
 from imcflow.lowering.onnx.tensors import Activation, Array, Constant, Tensor
 from imcflow.lowering.onnx.windows import WINDOW_ATTRIBUTES, Window, from_image, image_of, window_of
@@ -41,36 +43,31 @@ def convolve(node: Node, build: NetworkBuilder, data: Activation, weights: Const
         weights = weights.moved(lambda array: np.expand_dims(array, 2), keeps_axes=True)
     integers = _linear_integers(data, weights, bias)
     if integers is None:
-        image = image_of(node, build, build.floats(data))
-        operand = None if bias is None else build.floats(bias)
-        result = build.emit(_conv_op(node, image, build.floats(weights), operand, window))
-    else:
-        matrix, offsets = integers
-        image = image_of(node, build, data.value)
-        inside = build.interval(data.value)
-        inside = inside.with_zero() if any(window.pads) else inside
-        interval = linear_interval(matrix, inside, offsets)
-        operand = None if offsets is None else build.constant(offsets)
-        op = _conv_op(node, image, build.constant(matrix), operand, window, build, interval)
-        result = build.emit(op, interval)
-    return from_image(build, result, rank)
+        operands = _Operands(build.floats(data), build.floats(weights), None if bias is None else build.floats(bias))
+        return from_image(build, build.emit(_conv_op(node, build, operands, window, f32)), rank)
+    matrix, offsets = integers
+    inside = build.interval(data.value)
+    interval = linear_interval(matrix, inside.with_zero() if any(window.pads) else inside, offsets)
+    operands = _Operands(data.value, build.constant(matrix), None if offsets is None else build.constant(offsets))
+    op = _conv_op(node, build, operands, window, build.element(interval))
+    return from_image(build, build.emit(op, interval), rank)
 
 
-def _conv_op(
-    node: Node,
-    image: SSAValue,
-    weights: SSAValue,
-    bias: SSAValue | None,
-    window: Window,
-    build: NetworkBuilder | None = None,
-    interval: Interval | None = None,
-) -> Conv2dOp:
-    element = f32 if build is None or interval is None else build.element(interval)
+@dataclass(frozen=True)
+class _Operands:
+    """Values of one kind, integers or `f32`."""
+
+    data: SSAValue
+    weights: SSAValue
+    bias: SSAValue | None
+
+
+def _conv_op(node: Node, build: NetworkBuilder, operands: _Operands, window: Window, element: ElementType) -> Conv2dOp:
     return Conv2dOp(
-        image,
-        weights,
+        image_of(node, build, operands.data),
+        operands.weights,
         element,
-        bias=bias,
+        bias=operands.bias,
         strides=window.strides,
         pads=window.pads,
         dilations=window.dilations,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from xdsl.dialects.builtin import f32
+from xdsl.ir import SSAValue
 
 from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_quantise import ThresholdOp
@@ -47,7 +48,7 @@ def import_multi_threshold(node: Node, build: NetworkBuilder) -> Tensor:
     return Activation(result, "float32")
 
 
-def _steps(build: NetworkBuilder, data: Activation, table: Array, low: int, levels: Interval):
+def _steps(build: NetworkBuilder, data: Activation, table: Array, low: int, levels: Interval) -> SSAValue:
     value = build.integers(data)
     # For integers x >= T is x >= ceil(T).
     ceiled = integral(np.ceil(table)) if value is not None else None
