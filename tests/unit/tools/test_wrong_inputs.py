@@ -179,9 +179,7 @@ CASES = [
     Case(
         "wrong type", lambda folder: run_arguments(folder, image=images().astype(np.complex64)), ("image", "complex64")
     ),
-    Case(
-        "value outside the input's range", lambda folder: run_arguments(folder, input=images() + 200), ("input", "200")
-    ),
+    Case("value outside the input's range", too_bright, ("image", "200", "31")),
     Case("unknown fidelity", lambda f: [*run_arguments(f, image=images()), "--fidelity", "exact"], ("exact", "micro")),
     Case("flipped byte in a program", flipped_program, ("digits.imcp",)),
     Case("truncated program", truncated_program, ("digits.imcp",)),
