@@ -1,9 +1,9 @@
 """`imc-verify-quantised`: check the contract of the quantised level and report what stays in floating point.
 
 Purpose: behind this pass, layers go to arrays that add integers.
-Checked: the contract of the network level; at least one convolution or matrix product works on integers, and those have
-constant weights; no convolution or matrix product in floating point stands between two others. A full-precision first
-or last layer may stay: it runs on the digital unit.
+Checked: the contract of the network level; among convolutions and matrix products, at least one works on integers,
+those that do have constant weights, and none in floating point stands between two others. A full-precision first or
+last layer may stay: it runs on the digital unit.
 After: the module's attribute `imc.level` is "quantised". Notes (attribute `imc.notes`) name the ops in floating point
 before, between and after the integer layers, all of which run on the digital unit.
 

@@ -70,7 +70,7 @@ def _check_batch(op: Operation) -> None:
 
 @dataclass(frozen=True)
 class FloatParts:
-    """The ops on `f32` of a network with at least one integer linear layer, by where they stand.
+    """The ops on `f32` of a network, by where they stand.
 
     Attributes:
         before: ops that no integer layer feeds.
@@ -93,10 +93,8 @@ def check_quantised(module: ModuleOp) -> FloatParts:
     ops = [op for op in function.body.block.ops if op.results and constant_value(op.results[0]) is None]
     layers = [op for op in ops if isinstance(op, LINEAR)]
     integer_layers = [op for op in layers if not is_float(op.results[0])]
-    if not integer_layers:
-        if not layers:
-            raise PassFailedException("the network has no convolution and no matrix product: nothing to accelerate")
-        raise PassFailedException(f"no layer is quantised. {_float_layer(layers[0])}")
+    if layers and not integer_layers:
+        raise PassFailedException(f"no layer is quantised: {_float_layer(layers[0], 'floating point')}")
     for layer in integer_layers:
         if not isinstance(layer, MatMulOp) and constant_value(layer.operands[1]) is None:
             raise PassFailedException(f"{describe(layer)}: its weights are not constant")
@@ -107,7 +105,7 @@ def check_quantised(module: ModuleOp) -> FloatParts:
         first = layer not in _downstream(ops, [other for other in layers if other is not layer])
         last = layer not in _upstream(ops, [other for other in layers if other is not layer])
         if not first and not last:
-            raise PassFailedException(_float_layer(layer))
+            raise PassFailedException(_float_layer(layer, "floating point between other layers"))
     floats = [op for op in ops if any(is_float(value) for value in (*op.operands, *op.results) if _varies(value))]
     return FloatParts(
         before=tuple(op for op in floats if op not in fed),
@@ -120,10 +118,10 @@ def _varies(value: SSAValue) -> bool:
     return constant_value(value) is None
 
 
-def _float_layer(layer: Operation) -> str:
+def _float_layer(layer: Operation, where: str) -> str:
     reason = float_reason(layer)
     because = f": {reason}" if reason else ""
-    return f"{describe(layer)} stays in floating point between accelerated layers{because}; {HOW_TO_QUANTISE}"
+    return f"{describe(layer)} stays in {where}{because}; {HOW_TO_QUANTISE}"
 
 
 def float_reason(layer: Operation) -> str:
