@@ -7,14 +7,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, shape_inference
-from onnx_text import real_inputs
+from onnx_text import pixel_or_signed_type, real_inputs
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import ReturnOp
 
@@ -46,22 +44,14 @@ TOO_LARGE = ("vgg16",)
 """More than 500 MB of weights."""
 
 
-def integer_type(array: NDArray[Any]) -> str:
-    """Return the type of pixels if the values are pixels, else the narrowest signed type from si8 on."""
-    low, high = int(array.min()), int(array.max())
-    if low >= 0 and high <= 255:
-        return "ui8"
-    return f"si{max(8, max(high.bit_length(), (-low - 1).bit_length()) + 1)}"
-
-
 def declared_types(path: Path) -> dict[str, str]:
     """Return the integer types of the inputs of DORY's and Deeploy's networks, by their golden inputs."""
     names = [value.name for value in real_inputs(onnx.load(path, load_external_data=False))]
     if "int8_dory" in path.parts:
-        return {names[0]: integer_type(np.load(path.parent / "golden.npz")["input"])}
+        return {names[0]: pixel_or_signed_type(np.load(path.parent / "golden.npz")["input"])}
     if "int8_deeploy" in path.parts:
         arrays = np.load(path.parent / "inputs.npz")
-        return {name: integer_type(arrays[key]) for name, key in zip(names, arrays.files, strict=False)}
+        return {name: pixel_or_signed_type(arrays[key]) for name, key in zip(names, arrays.files, strict=False)}
     return {}
 
 

@@ -10,20 +10,13 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx_text import onnxruntime_outputs, real_inputs
+from onnx_text import onnxruntime_outputs, pixel_or_signed_type, real_inputs
 
 from imcflow.dialect.interpreter import interpret, trace
 from imcflow.dialect.types import shape_of
 from imcflow.lowering.onnx.importer import import_model
 
 Array = NDArray[Any]
-
-
-def integer_type(array: Array) -> str:
-    low, high = int(array.min()), int(array.max())
-    if low >= 0 and high <= 255:
-        return "ui8"
-    return f"si{max(8, max(high.bit_length(), (-low - 1).bit_length()) + 1)}"
 
 
 def first_input(path: Path) -> str:
@@ -37,13 +30,11 @@ def outputs_of(path: Path, images: Array, declared: str | None = None) -> Array:
 
 
 def runtime_outputs(path: Path, images: Array) -> Array:
-    """Run a file in onnxruntime, image by image where the file fixes the batch."""
+    """Run a file in onnxruntime, in parts where the file fixes the batch."""
     value = real_inputs(onnx.load(path, load_external_data=False))[0]
     batch = value.type.tensor_type.shape.dim[0]
-    step = batch.dim_value if batch.HasField("dim_value") and batch.dim_value > 0 else len(images)
-    parts = [images[begin : begin + step] for begin in range(0, len(images), step)]
-    results = [next(iter(onnxruntime_outputs(str(path), {value.name: part}).values())) for part in parts]
-    return np.concatenate([np.asarray(result) for result in results])
+    fixed = batch.dim_value if batch.HasField("dim_value") and batch.dim_value > 0 else None
+    return next(iter(onnxruntime_outputs(str(path), {value.name: images}, batch=fixed).values()))
 
 
 def cifar(models_dir: Path, count: int) -> Array:
@@ -231,7 +222,7 @@ def test_dory_layers_are_exact(network: str, models_dir: Path) -> None:
     (path,) = (models_dir / "int8_dory" / network).glob("*.onnx")
     golden = np.load(path.parent / "golden.npz")
     name = first_input(path)
-    module = import_model(path, input_types={name: integer_type(golden["input"])})
+    module = import_model(path, input_types={name: pixel_or_signed_type(golden["input"])})
     argument = next(op for op in module.walk() if op.name == "func.func").regions[0].block.args[0]
     images = golden["input"].reshape(-1, *shape_of(argument)[1:])
     values = [recorded.value for recorded in trace(module, {name: images})]
@@ -254,7 +245,7 @@ def test_deeploy_networks_and_kernels_are_exact(models_dir: Path) -> None:
         model = onnx.load(path)
         names = [value.name for value in real_inputs(model)]
         feeds = {name: arrays[key] for name, key in zip(names, arrays.files, strict=False)}
-        types = {name: integer_type(array) for name, array in feeds.items()}
+        types = {name: pixel_or_signed_type(array) for name, array in feeds.items()}
         outputs = interpret(import_model(path, input_types=types), feeds)
         for value, key in zip(model.graph.output, golden.files, strict=True):
             np.testing.assert_array_equal(outputs[value.name].reshape(golden[key].shape), golden[key], str(path))

@@ -29,16 +29,29 @@ def text_model(graph: str, weights: Mapping[str, NDArray[Any]] | None = None, *,
     return model
 
 
-def onnxruntime_outputs(model: ModelProto | str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Run a model in onnxruntime with graph optimisations off."""
+def onnxruntime_outputs(
+    model: ModelProto | str, inputs: Mapping[str, NDArray[Any]], *, batch: int | None = None
+) -> dict[str, NDArray[Any]]:
+    """Run a model in onnxruntime with graph optimisations off.
+
+    Args:
+        model: in memory, or a file.
+        inputs: by name, batch first.
+        batch: images of one call, where the file fixes it; all by default.
+    """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     source = model if isinstance(model, str) else model.SerializeToString()
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    results = [np.asarray(result) for result in session.run(names, dict(inputs))]
-    return dict(zip(names, results, strict=True))
+    count = len(next(iter(inputs.values())))
+    step = count if batch is None else batch
+    parts = [
+        session.run(names, {name: array[begin : begin + step] for name, array in inputs.items()})
+        for begin in range(0, count, step)
+    ]
+    return {name: np.concatenate([part[index] for part in parts]) for index, name in enumerate(names)}
 
 
 def imported_outputs(
@@ -52,3 +65,11 @@ def real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Return the graph inputs that are no initialisers."""
     stored = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in stored]
+
+
+def pixel_or_signed_type(array: NDArray[Any]) -> str:
+    """Return `ui8` if the values are pixels, else the narrowest signed type from si8 on."""
+    low, high = int(array.min()), int(array.max())
+    if low >= 0 and high <= 255:
+        return "ui8"
+    return f"si{max(8, max(high.bit_length(), (-low - 1).bit_length()) + 1)}"
