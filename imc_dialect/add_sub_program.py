@@ -60,6 +60,11 @@ class Bounds:
         """Which words need two's complement, [n]."""
         return self.low < 0
 
+    def pairs(self) -> list[tuple[int, int]]:
+        """(low, high) of every word, as integers; for small programs."""
+        rows: list[list[int]] = np.stack([self.low, self.high], axis=1).tolist()
+        return [(row[0], row[1]) for row in rows]
+
     @property
     def bits(self) -> Int32Array:
         """Bits of each word, [n]; at least 1."""
@@ -123,6 +128,18 @@ class AddSubProgram:
         """Number of slices."""
         return len(self.slice_inputs) - 1
 
+    def operation_rows(self) -> list[tuple[int, int, int, int, int]]:
+        """(lhs, rhs, lhs_shift, rhs_shift, subtract) of every operation, as integers; for small programs."""
+        columns = (self.lhs, self.rhs, self.lhs_shift, self.rhs_shift, self.subtract)
+        rows: list[list[int]] = np.stack([column.astype(np.int64) for column in columns], axis=1).tolist()
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+    def accumulation_rows(self) -> list[tuple[int, int, int, int]]:
+        """(output, value, shift, subtract) of every accumulation, as integers; for small programs."""
+        columns = (self.accumulate_output, self.accumulate_value, self.accumulate_shift, self.accumulate_subtract)
+        rows: list[list[int]] = np.stack([column.astype(np.int64) for column in columns], axis=1).tolist()
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
     def two_input_operations(self) -> int:
         """Operations plus accumulations, less the first accumulation of each output (an assignment).
 
@@ -176,15 +193,7 @@ def evaluate(program: AddSubProgram, inputs: Int64Array) -> Int64Array:
     lanes = inputs.shape[1]
     values = np.zeros((program.input_count + program.operation_count, lanes), dtype=np.int64)
     values[: program.input_count] = inputs
-    columns = zip(
-        program.lhs.tolist(),
-        program.lhs_shift.tolist(),
-        program.rhs.tolist(),
-        program.rhs_shift.tolist(),
-        program.subtract.tolist(),
-        strict=True,
-    )
-    for row, (lhs, lhs_shift, rhs, rhs_shift, subtract) in enumerate(columns, start=program.input_count):
+    for row, (lhs, rhs, lhs_shift, rhs_shift, subtract) in enumerate(program.operation_rows(), program.input_count):
         right = values[rhs] << rhs_shift
         values[row] = (values[lhs] << lhs_shift) + (-right if subtract else right)
     outputs = np.repeat(program.bias[:, None], lanes, axis=1)

@@ -22,6 +22,7 @@ from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, PoolOp, SumPoolOp
 from imcflow.dialect.ops_quantise import ThresholdOp
 from imcflow.dialect.types import integer_element_of, is_float, shape_of, tensor_type, value_range
+from imcflow.passes.network.edit import erase_dead
 from imcflow.passes.network.ranges import analyse
 from imcflow.passes.units import runs_on
 
@@ -115,6 +116,9 @@ class ImcUnroll(ModulePass):
                     candidate.input, tensor_type(candidate.result), geometry=_pool_geometry(candidate, least)
                 )
                 _replace(candidate, pool, [candidate], intervals)
+        for function in op.ops:
+            if isinstance(function, FuncOp):
+                erase_dead(function.body.block)
 
 
 def convolution_matrix(op: Conv2dOp) -> Matrix:
@@ -253,7 +257,8 @@ def _channel_range(interval: Interval, channels: int, geometry: Mapping[str, Att
 
     low, high = np.broadcast_to(interval.low, (channels,)), np.broadcast_to(interval.high, (channels,))
     pads, pad = geometry.get("pads"), geometry.get("pad_value")
-    if isinstance(pad, IntegerAttr) and isa(pads, DenseArrayBase[IntegerType]) and any(int(size) for size in pads.iter_values()):
+    padded = isa(pads, DenseArrayBase[IntegerType]) and any(int(size) for size in pads.iter_values())
+    if padded and isinstance(pad, IntegerAttr):
         low, high = np.minimum(low, pad.value.data), np.maximum(high, pad.value.data)
     return Interval(low, high)
 

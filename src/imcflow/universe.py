@@ -40,6 +40,8 @@ PASSES: dict[str, str] = {
     "imc-verify-mapped": "imcflow.passes.imc_verify_mapped:ImcVerifyMapped",
     "imc-emit-program": "imcflow.passes.imc_emit_program:ImcEmitProgram",
     "imc-verify-program": "imcflow.passes.imc_verify_program:ImcVerifyProgram",
+    "imc-unpack": "imcflow.passes.imc_unpack:ImcUnpack",
+    "imc-pack": "imcflow.passes.imc_pack:ImcPack",
 }
 """Pass name -> "module:class", in the order of the default pipeline."""
 
