@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from imcflow.targets.crossbar.layers import Operand
+from imcflow.targets.crossbar.layers import OPERANDS, Operand
 from imcflow.targets.crossbar.memory import Move
 
 if TYPE_CHECKING:
@@ -221,7 +221,10 @@ def _first_and_last(
     computation_cycles: float,
     cycles_per_mac: int,
 ) -> _Ends:
-    """First and last transfers; what is moved only once hides behind the computation as far as its port is idle."""
+    """First and last transfers; what is moved only once hides behind the computation as far as its port is idle.
+
+    The longest stream hides first; inputs, then weights, then outputs when they are equally long.
+    """
     ends: _Ends = {}
     for entries in streams.values():
         once: list[tuple[tuple[Operand, int, Move], float, float]] = []
@@ -240,7 +243,7 @@ def _first_and_last(
                 busy_bits += math.ceil(transfer.mean_bits / cycles_per_mac)
                 ends[key] = (cycles, shared)
         idle = max(0.0, (port.max_width_bits - busy_bits) / port.max_width_bits * computation_cycles)
-        for key, cycles, least in sorted(once, key=lambda item: -item[1]):
+        for key, cycles, least in sorted(once, key=lambda item: (-item[1], OPERANDS.index(item[0][0]))):
             hidden = min(max(0.0, cycles - least), idle)
             idle -= hidden
             ends[key] = (cycles - hidden, shared)

@@ -59,7 +59,8 @@ WINDOW_DIMS = frozenset({Dim.OX, Dim.OY, Dim.FX, Dim.FY})
 def distinct_positions(stride: int, outputs: int, dilation: int, taps: int) -> int:
     """Distinct input positions touched by `outputs` windows of `taps` taps along one axis."""
     common = math.gcd(stride, dilation)
-    return outputs * taps - max(0, taps - stride // common) * (outputs - dilation // common)
+    repeated = max(0, taps - stride // common) * max(0, outputs - dilation // common)
+    return outputs * taps - repeated
 
 
 @dataclass(frozen=True, slots=True)

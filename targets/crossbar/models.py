@@ -111,7 +111,10 @@ class BlockModel(StrictModel):
     input_bits: float = Field(default=0.0, ge=0)
     area_um2: float = Field(default=0.0, ge=0)
     activity: Literal["products", "inputs", "weights", "always"] = "always"
-    stage: int | None = Field(default=0, ge=0, le=15)
+    stage: int = Field(default=0, ge=0, le=15)
+    """Pipeline stage."""
+    critical: bool = True
+    """Whether its delay adds to its stage."""
     energy: bool = True
     area: bool = True
     note: str | None = Field(default=None, min_length=1)
@@ -126,7 +129,7 @@ class BlockModel(StrictModel):
             input_bits=self.input_bits,
             area_um2=self.area_um2,
             activity=Activity(self.activity),
-            stage=self.stage,
+            stage=self.stage if self.critical else None,
             energy=self.energy,
             area=self.area,
         )
