@@ -85,11 +85,12 @@ def parse_target(text: str, where: str) -> TargetDescription:
     from imcflow.targets.schema import read_yaml
 
     data = read_yaml(text, where)
-    kinds = target_kinds()
+    kinds = _entries(KIND_GROUP)
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
         raise TargetError(f"{where}: kind: {kind!r} is unknown; allowed: {', '.join(kinds)}")
-    return kinds[kind].parse(data, where)
+    # Only this kind is loaded: building the schemas of all of them takes a while.
+    return _loaded(kinds[kind]).parse(data, where)
 
 
 def target_kinds() -> dict[str, type[TargetDescription]]:
@@ -98,15 +99,16 @@ def target_kinds() -> dict[str, type[TargetDescription]]:
     Raises:
         TargetError: a plug-in registers something that is no description class.
     """
+    return {name: _loaded(entry) for name, entry in _entries(KIND_GROUP).items()}
+
+
+def _loaded(entry: EntryPoint) -> type[TargetDescription]:
     from imcflow.targets.schema import TargetDescription
 
-    kinds: dict[str, type[TargetDescription]] = {}
-    for name, entry in _entries(KIND_GROUP).items():
-        loaded = cast(object, entry.load())
-        if not (isinstance(loaded, type) and issubclass(loaded, TargetDescription)):
-            raise TargetError(f"entry point {KIND_GROUP}: {entry.value} is no TargetDescription class")
-        kinds[name] = loaded
-    return kinds
+    loaded = cast(object, entry.load())
+    if not (isinstance(loaded, type) and issubclass(loaded, TargetDescription)):
+        raise TargetError(f"entry point {KIND_GROUP}: {entry.value} is no TargetDescription class")
+    return loaded
 
 
 def _presets() -> dict[str, Traversable]:
