@@ -8,7 +8,7 @@ from imcflow.errors import ImcflowError
 from imcflow.runtime.execution.prepare import PreparedKernel
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.windows import ImageLayout
-from imcflow.runtime.kernels.layout import WORD_COUNTS
+from imcflow.runtime.kernels.layout import USUAL_WORDS
 from imcflow.runtime.program import ApKernel, Program
 
 DIGITAL_TEMPORARIES = 16  # bytes per element that a digital operation may need besides its operands and result
@@ -51,7 +51,7 @@ def image_bytes(program: Program, prepared: Sequence[PreparedKernel | None], kep
 def fixed_bytes(prepared: Sequence[PreparedKernel | None], threads: int) -> int:
     """Return the working memory that does not depend on the number of images."""
     ready = [kernel for kernel in prepared if kernel is not None]
-    states = max((kernel.cell_count * 8 * WORD_COUNTS[-1] for kernel in ready), default=0)
+    states = max((kernel.cell_count * 8 * 2 * USUAL_WORDS for kernel in ready), default=0)
     return sum(kernel.resident_bytes for kernel in ready) + threads * states
 
 

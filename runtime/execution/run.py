@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imcflow.errors import InputError, ProgramError
 from imcflow.runtime.digital.registry import Call
 from imcflow.runtime.digital_ops import complete_attributes
-from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, fitted_words
+from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, fitted_words, row_cost
 from imcflow.runtime.execution.blocks import BlockPool, default_threads
 from imcflow.runtime.execution.digital_step import run_in_parts
 from imcflow.runtime.execution.inputs import checked_inputs
@@ -26,7 +26,7 @@ from imcflow.runtime.program import ApKernel, DigitalOp, Program
 
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
-ROWS_WORTH_A_KERNEL = 1 << 23  # instruction rows that take longer than compiling another width, some 50 ms
+ROWS_WORTH_A_KERNEL = 1 << 22  # instruction rows that take longer than compiling another width, some 50 ms
 
 OnProgress = Callable[[int, int, str], None]
 """(steps done, steps in all, name of the step just done)"""
@@ -180,7 +180,7 @@ class ProgramRun:
             raise ProgramError(f"step '{step.name}' was not prepared")
         bound = self._bound.get((index, images))
         if bound is None:
-            words = self._block_words or self._fitted_words(images * step.lanes_per_image, images)
+            words = self._block_words or self._fitted_words(step, images)
             bound = ArrayStep(prepared, images, self._settings, words, self._workspace)
             self._bound[index, images] = bound
         maps = [
@@ -193,15 +193,21 @@ class ProgramRun:
         for port, info, output in zip(step.outputs, infos, outputs, strict=True):
             tensors[port.tensor] = output.reshape(images, *info.shape)
 
-    def _fitted_words(self, lanes: int, images: int) -> int:
-        """Return the block width for a number of lanes; widths other than the full one only where they pay off."""
-        full = WORD_COUNTS[-1]
-        work = sum(
-            len(kernel.rows) * -(-images * kernel.kernel.lanes_per_image // (64 * full))
-            for kernel in self._prepared
-            if kernel is not None
-        )
-        return fitted_words(lanes, self._threads) if work > ROWS_WORTH_A_KERNEL else full
+    def _fitted_words(self, step: ApKernel, images: int) -> int:
+        """Return the block width of a step: its own best one where time to compile it is won, else a common one."""
+        fidelity, threads = self._settings.fidelity, self._threads
+
+        def work(words: int) -> float:
+            return sum(
+                len(ready.rows) * row_cost(images * ready.kernel.lanes_per_image, words, threads, fidelity)
+                for ready in self._prepared
+                if ready is not None
+            )
+
+        common = min(WORD_COUNTS, key=work)
+        if work(common) < ROWS_WORTH_A_KERNEL:
+            return common
+        return fitted_words(images * step.lanes_per_image, threads, fidelity)
 
     def _run_digital_op(self, step: DigitalOp, tensors: dict[int, Tensor], images: int, pool: BlockPool) -> None:
         info = self._program.tensors[step.output]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from imcflow.runtime.isa import INSTRUCTION_BYTES, Flag
-from imcflow.runtime.kernels.emitter import I64, PTR, FunctionWriter, Value, const, vector_type
+from imcflow.runtime.kernels.emitter import I64, PTR, FunctionWriter, Value, const, vector_parts, vector_type
 from imcflow.runtime.kernels.layout import Context, Handler, field_layout
 
 
@@ -16,6 +16,8 @@ class Interpreter:
         f: the function being written.
         words: 64-bit words per plane; one plane is one vector.
         plane: LLVM type of a plane.
+        part: LLVM type of the part of a plane that handlers with many live values take at a time.
+        part_words: 64-bit words of a part.
         block: number of the block that runs.
         scratch: pointer to 64 * words bytes, one per lane, plus slack.
         context: pointer to the `Context` slots.
@@ -25,7 +27,9 @@ class Interpreter:
     def __init__(self, f: FunctionWriter, words: int) -> None:
         self.f = f
         self.words = words
-        self.plane = I64 if words == 1 else vector_type(words, I64)
+        self.plane = _plane_type(words)
+        self.part_words = min(words, PART_WORDS)
+        self.part = _plane_type(self.part_words)
         self.first_block, self.last_block, self.state, self.scratch, self.rows, self.row_count = f.arguments[:6]
         self.context, self.counters = f.arguments[6:8]
         self.block = self.first_block
@@ -69,17 +73,25 @@ class Interpreter:
 
     def splat(self, word: Value) -> Value:
         """Return a plane with the same 64-bit word everywhere."""
-        return word if self.words == 1 else self.f.splat(word, self.words)
+        return self.spread(word, self.plane)
+
+    def spread(self, word: Value, type_: str) -> Value:
+        """Return a vector of a given type with the same 64-bit word everywhere."""
+        return word if type_ == I64 else self.f.splat(word, vector_parts(type_)[0])
 
     def bit_of(self, number: Value, bit: Value) -> Value:
         """Return a plane of all ones where bit `bit` of an i64 is set, else all zeros."""
         shifted = self.f.and_(self.f.ashr(number, bit), 1)
         return self.splat(self.f.sub(const(I64, 0), shifted))
 
-    def sign_flip(self, bit: Value, top: Value, flag: Flag) -> Value:
-        """Return all ones at the sign bit of a signed word: there the roles of 0 and 1 swap in a comparison."""
+    def sign_bit(self, bit: Value, top: Value, flag: Flag) -> Value:
+        """Return a word of all ones at the sign bit of a signed word: there a comparison swaps the roles of 0 and 1."""
         at_sign = self.f.and_(self.f.icmp("eq", bit, top), self.flag(flag))
-        return self.splat(self.f.convert("sext", at_sign, I64))
+        return self.f.convert("sext", at_sign, I64)
+
+    def for_parts(self, body: Callable[[Value, list[Value]], list[Value]]) -> None:
+        """Run `body` for every part of a plane; its argument is where the part begins, in bytes."""
+        self.f.loop(const(I64, 0), const(I64, self.plane_bytes), [], body, step=8 * self.part_words)
 
     def slot(self, record: Value, slot: int, type_: str = I64) -> Value:
         """Load a 64-bit slot of a record."""
@@ -91,6 +103,11 @@ class Interpreter:
         return self.f.offset(base, self.f.mul(self.field("port"), 8 * slots))
 
 
+def _plane_type(words: int) -> str:
+    return I64 if words == 1 else vector_type(words, I64)
+
+
+PART_WORDS = 8  # one register on the widest hosts
 _FIELDS = field_layout()
 Emit = Callable[[Interpreter], None]
 PARAMETERS = (I64, I64, PTR, PTR, PTR, I64, PTR, PTR)

@@ -11,7 +11,8 @@ from enum import IntEnum
 
 from imcflow.runtime.isa import INSTRUCTION_FIELDS
 
-WORD_COUNTS = (1, 2, 4, 8)
+WORD_COUNTS = (1, 2, 4, 8, 16, 32)  # planes of more than one register hide the latency of dependent passes
+USUAL_WORDS = 8
 RUN_BYTES = 64  # how much one gather step copies, whatever the length of the run
 SCRATCH_SLACK_BYTES = 64  # the last gather step of a block may write this far beyond the lanes
 MAX_STEP32_BITS = 30  # words up to this width go through 32-bit lanes without wrapping at any threshold

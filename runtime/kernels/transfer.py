@@ -36,18 +36,25 @@ def _load(m: Interpreter) -> None:
             return []
 
         f.loop(first_run, last_run, [], copy_run)
-        lane_bytes = [f.load(_BYTES, f.offset(m.scratch, 64 * word), align=1) for word in range(m.words)]
         first_bit = f.mul(index, 8)
         bits = f.smin(f.sub(r_bits, first_bit), 8)
 
-        def transpose(bit: Value, masks: list[Value]) -> list[Value]:
-            plane = m.cell(f.add(r, f.add(first_bit, bit)))
-            for word, data in enumerate(lane_bytes):
-                ones = f.icmp("ne", f.and_(data, masks[0]), 0)
-                f.store(f.convert("bitcast", ones, I64), f.offset(plane, 8 * word), align=8)
-            return [f.add(masks[0], masks[0])]
+        def part(at: Value, _: list[Value]) -> list[Value]:
+            """Transpose the lanes of up to eight words; `at` is where they begin in a plane, in bytes."""
+            lanes = f.offset(m.scratch, f.mul(at, 8))
+            lane_bytes = [f.load(_BYTES, f.offset(lanes, 64 * word), align=1) for word in range(m.part_words)]
 
-        f.loop(const(I64, 0), bits, [const(_BYTES, 1)], transpose)
+            def transpose(bit: Value, masks: list[Value]) -> list[Value]:
+                plane = f.offset(m.cell(f.add(r, f.add(first_bit, bit))), at)
+                for word, data in enumerate(lane_bytes):
+                    ones = f.icmp("ne", f.and_(data, masks[0]), 0)
+                    f.store(f.convert("bitcast", ones, I64), f.offset(plane, 8 * word), align=8)
+                return [f.add(masks[0], masks[0])]
+
+            f.loop(const(I64, 0), bits, [const(_BYTES, 1)], transpose)
+            return []
+
+        m.for_parts(part)
         return []
 
     f.loop(const(I64, 0), f.lshr(f.add(r_bits, 7), 3), [], byte_plane)
@@ -134,40 +141,47 @@ def _store_step_bits(levels: int) -> Emit:
 
     def emit(m: Interpreter) -> None:
         f = m.f
-        a, a_bits = m.field("a"), m.field("a_bits")
+        a, a_bits = m.cell(m.field("a")), m.field("a_bits")
         top = f.sub(a_bits, 1)
         masks = m.slot(m.context, Context.STEP_MASKS, PTR)
         masks = f.offset(masks, f.mul(m.field("r"), m.slot(m.context, Context.STEP_MASK_STRIDE)))
-
-        def everywhere(row: Value, level: int) -> Value:
-            byte = f.load(I8, f.offset(row, level), align=1)
-            return f.convert("bitcast", f.splat(byte, m.plane_bytes), m.plane)
-
-        def compare(bit: Value, reached: list[Value]) -> list[Value]:
-            row = f.offset(masks, f.mul(f.add(bit, 1), levels))
-            x = f.xor(m.load(f.add(a, bit)), m.sign_flip(bit, top, Flag.A_SIGNED))
-            return [f.mux(f.xor(x, state), everywhere(row, level), x) for level, state in enumerate(reached)]
-
-        first = [everywhere(masks, level) for level in range(levels)]
-        reached = f.loop(const(I64, 0), a_bits, first, compare)
-        count = _thermometer_bits(m, reached)
-        for bit, plane in enumerate(count):
-            f.store(plane, f.offset(m.scratch, bit * m.plane_bytes), align=1)
         base, sign = _step_entry(m, Context.STEP_BASE), _step_entry(m, Context.STEP_SIGN)
         bases = f.splat(f.convert("trunc", base, I8), RUN_BYTES)
         signs = f.splat(f.convert("trunc", f.ashr(sign, 1), I8), RUN_BYTES)
         port = m.record(Context.OUTPUTS, OutputSlot.SIZE)
         row = f.offset(m.slot(port, OutputSlot.BASE, PTR), f.mul(m.field("imm"), m.slot(port, OutputSlot.ROW_STRIDE)))
         target = f.offset(row, f.mul(m.block, m.lanes))
-        for word in range(m.words):
-            values = const(_BYTES, 0)
-            for bit in range(len(count)):
-                lanes = f.load(I64, f.offset(m.scratch, bit * m.plane_bytes + 8 * word), align=1)
-                ones = f.convert("bitcast", lanes, vector_type(RUN_BYTES, I1))
-                values = f.or_(values, f.select(ones, const(_BYTES, 1 << bit), const(_BYTES, 0)))
-            # (v ^ s) - s is v or -v.
-            values = f.add(bases, f.sub(f.xor(values, signs), signs))
-            f.store(values, f.offset(target, 64 * word), align=1)
+        part_bytes = 8 * m.part_words
+
+        def everywhere(row: Value, level: int) -> Value:
+            byte = f.load(I8, f.offset(row, level), align=1)
+            return f.convert("bitcast", f.splat(byte, part_bytes), m.part)
+
+        def part(at: Value, _: list[Value]) -> list[Value]:
+            def compare(bit: Value, reached: list[Value]) -> list[Value]:
+                row = f.offset(masks, f.mul(f.add(bit, 1), levels))
+                plane = f.offset(f.offset(a, f.mul(bit, m.plane_bytes)), at)
+                x = f.load(m.part, plane, align=part_bytes)
+                x = f.xor(x, m.spread(m.sign_bit(bit, top, Flag.A_SIGNED), m.part))
+                return [f.mux(f.xor(x, state), everywhere(row, level), x) for level, state in enumerate(reached)]
+
+            first = [everywhere(masks, level) for level in range(levels)]
+            count = _thermometer_bits(m, f.loop(const(I64, 0), a_bits, first, compare))
+            for bit, plane in enumerate(count):
+                f.store(plane, f.offset(m.scratch, bit * part_bytes), align=1)
+            lanes = f.offset(target, f.mul(at, 8))
+            for word in range(m.part_words):
+                values = const(_BYTES, 0)
+                for bit in range(len(count)):
+                    mask = f.load(I64, f.offset(m.scratch, bit * part_bytes + 8 * word), align=1)
+                    ones = f.convert("bitcast", mask, vector_type(RUN_BYTES, I1))
+                    values = f.or_(values, f.select(ones, const(_BYTES, 1 << bit), const(_BYTES, 0)))
+                # (v ^ s) - s is v or -v.
+                values = f.add(bases, f.sub(f.xor(values, signs), signs))
+                f.store(values, f.offset(lanes, 64 * word), align=1)
+            return []
+
+        m.for_parts(part)
 
     return emit
 

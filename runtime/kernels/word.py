@@ -115,7 +115,7 @@ def _max_into(m: Interpreter) -> None:
         a_wins, r_wins = carried
         bit = f.sub(top, step)
         a_bit, r_bit = m.load(f.add(a, bit)), m.load(f.add(r, bit))
-        flip = m.sign_flip(bit, top, Flag.R_SIGNED)
+        flip = m.splat(m.sign_bit(bit, top, Flag.R_SIGNED))
         a_high = f.and_(f.xor(a_bit, flip), f.xor(r_bit, f.not_(flip)))
         r_high = f.and_(f.xor(r_bit, flip), f.xor(a_bit, f.not_(flip)))
         open_ = f.not_(f.or_(a_wins, r_wins))
@@ -135,7 +135,7 @@ def _step(m: Interpreter) -> None:
     def compare(step: Value, carried: list[Value]) -> list[Value]:
         greater, equal = carried
         bit = f.sub(top, step)
-        flip = m.sign_flip(bit, top, Flag.A_SIGNED)
+        flip = m.splat(m.sign_bit(bit, top, Flag.A_SIGNED))
         a_bit = f.xor(m.load(f.add(a, bit)), flip)
         t_bit = f.xor(m.bit_of(threshold, bit), flip)
         greater = f.or_(greater, f.and_(equal, f.and_(a_bit, f.not_(t_bit))))
