@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imcflow.dialect.add_sub_program import Bounds
 from imcflow.passes.allocation.allocate import CapacityError, place_program
 from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
 from imcflow.passes.reduction.intervals import infer_bounds
@@ -17,12 +19,14 @@ from imcflow.runtime.port_shifts import port_shifts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
+    from imcflow.dialect.add_sub_program import AddSubProgram
     from imcflow.passes.ap_target import ApTarget
 
 FIRST_SCOPE_ELEMENTS = 36
 """Four channels of a 3x3 window: the smallest scope that is ever best on trained networks; smaller ones are tried only
 where this one does not fit."""
+SAMPLE_SCOPES = 16
+"""Scopes are compared on at most so many times the channels of the first scope."""
 LARGEST_SEARCH_TERMS = 60_000
 """Slices with more terms are not tried: elimination takes time quadratic in the terms of a slice."""
 
@@ -38,7 +42,8 @@ def reduce_in_best_scope(
     """Return the program of the scope that takes the fewest cycles.
 
     Scopes grow by factors of two until one does not fit the array or takes more cycles than the one before; where
-    even the first does not fit, they shrink.
+    even the first does not fit, they shrink. Layers of many channels are compared on their first ones: slices of one
+    size cost about the same.
 
     Args:
         matrix: integers [outputs, window elements].
@@ -52,29 +57,63 @@ def reduce_in_best_scope(
         CapacityError: not even slices of one channel fit.
     """
     channels = matrix.shape[1] // channel
-    terms = np.count_nonzero(matrix) / max(channels, 1)
-    scope = min(channels, max(1, FIRST_SCOPE_ELEMENTS // channel))
+    first = min(channels, max(1, FIRST_SCOPE_ELEMENTS // channel))
+    sample = min(channels, first * SAMPLE_SCOPES)
+    part = slice(0, sample * channel)
+    terms = np.count_nonzero(matrix[:, part]) / max(sample, 1)
+    trial = _Trial(matrix[:, part], Bounds(inputs.low[part], inputs.high[part]), bias, channel, target, layer)
+    scope = chosen = first
     best: AddSubProgram | None = None
     fewest = 0.0
     while True:
-        group = 0 if scope >= channels else scope * channel
-        program = reduce_matrix(matrix, inputs, group=group, bias=bias, cycles=target.cycles)
         try:
-            cycles = emitted_cycles(infer_bounds(program, inputs), target, layer)
+            program, cycles = trial.compile(scope)
         except CapacityError:
             if best is not None:
-                return best
+                break
             if scope == 1:
                 raise
             scope //= 2
             continue
         if best is not None and cycles >= fewest:
-            return best
-        shrinking = scope < min(channels, FIRST_SCOPE_ELEMENTS // channel)
-        best, fewest = program, cycles
-        if group == 0 or shrinking or 2 * scope * terms > LARGEST_SEARCH_TERMS:
-            return best
+            break
+        best, chosen, fewest = program, scope, cycles
+        if scope >= sample or scope < first or 2 * scope * terms > LARGEST_SEARCH_TERMS:
+            break
         scope *= 2
+    if sample == channels:
+        return best
+    whole = _Trial(matrix, inputs, bias, channel, target, layer)
+    while True:
+        try:
+            return whole.compile(chosen)[0]
+        except CapacityError:
+            if chosen == 1:
+                raise
+            chosen //= 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A layer, or some of its channels, to be compiled with one scope or another."""
+
+    matrix: NDArray[np.int64]
+    inputs: Bounds
+    bias: NDArray[np.int64]
+    channel: int
+    target: ApTarget
+    layer: str
+
+    def compile(self, scope: int) -> tuple[AddSubProgram, float]:
+        """Program and cycles with slices of `scope` channels.
+
+        Raises:
+            CapacityError: the program does not fit the array.
+        """
+        elements = scope * self.channel
+        group = 0 if elements >= self.matrix.shape[1] else elements
+        program = reduce_matrix(self.matrix, self.inputs, group=group, bias=self.bias, cycles=self.target.cycles)
+        return program, emitted_cycles(infer_bounds(program, self.inputs), self.target, self.layer)
 
 
 def emitted_cycles(program: AddSubProgram, target: ApTarget, layer: str) -> float:
