@@ -183,12 +183,17 @@ def _module(
     )
     function.location = node_location(source.model.graph.name or "main")
     attributes = {"imc.level": StringAttr("network"), "imc.source": StringAttr(source.sha256)}
-    module = ModuleOp([function], attributes=attributes)
+    module = ModuleOp([function], attributes=attributes, sym_name=StringAttr(_network_name(source)))
     try:
         module.verify()
     except VerifyException as error:
         raise ModelError(f"{source.name}: {error}") from error
     return module
+
+
+def _network_name(source: Source) -> str:
+    """The name of the network in reports: of its file, else of its graph."""
+    return Path(source.name).stem if Path(source.name).suffix else source.model.graph.name or "main"
 
 
 def _port(name: str, dtype: str) -> DictionaryAttr:

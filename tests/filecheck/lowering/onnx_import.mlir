@@ -3,7 +3,7 @@
 // RUN: not imc-opt %S/Inputs/batch_mixed.onnxtxt 2>&1 | filecheck %s --check-prefix=MIXED
 
 // The weights keep their integers and their scale; every op carries the name of its node.
-// BLOCK: builtin.module attributes {imc.level = "network", imc.source = "{{[0-9a-f]+}}"}
+// BLOCK: builtin.module @{{.+}} attributes {imc.level = "network", imc.source = "{{[0-9a-f]+}}"}
 // BLOCK: func.func @main(%{{.*}}: tensor<?x1x4x4xf32> {imc.name = "image", imc.dtype = "float32"}
 // BLOCK-SAME: -> (tensor<?x8xf32> {imc.name = "features", imc.dtype = "float32"})
 // BLOCK: imc.constant dense<{{.*}}> : tensor<2x1x3x3xi8> as tensor<2x1x3x3xsi2>
