@@ -36,7 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
 
 from imcflow.arrays import read_arrays
@@ -172,10 +173,8 @@ def _report(site: Site, integers: IntegerRange, samples: Samples) -> ActivationR
     values = samples.values
     low = (integers.low - integers.zero_point - 0.5) * integers.scale
     high = (integers.high - integers.zero_point + 0.5) * integers.scale
-    owner = site.value.owner
-    names = node_names(owner) if isinstance(owner, Operation) else ()
     return ActivationReport(
-        tensor=", ".join(names) or (site.value.name_hint or "the network's input"),
+        tensor=_name(site.value),
         bits=smallest_integer_type(integers.low, integers.high).width.data,
         signed=integers.low < 0,
         scale=integers.scale,
@@ -183,3 +182,14 @@ def _report(site: Site, integers: IntegerRange, samples: Samples) -> ActivationR
         clipped_share=float(np.mean((values < low) | (values > high))) if values.size else 0.0,
         sqnr_db=sqnr_db(values, integers.apply(values)),
     )
+
+
+def _name(value: SSAValue) -> str:
+    """Return how reports name a tensor: the nodes that compute it, or the network's input."""
+    if isinstance(value, BlockArgument):
+        function = value.block.parent_op()
+        attributes = function.arg_attrs if isinstance(function, FuncOp) else None
+        return f"input '{port_names(attributes, len(value.block.args), 'input')[value.index]}'"
+    if not isinstance(value, OpResult):
+        raise ValueError("a value is an argument or a result")
+    return ", ".join(node_names(value.op)) or value.op.name

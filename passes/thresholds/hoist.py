@@ -116,6 +116,10 @@ def _hoist(quantiser: Operation, movement: Operation) -> list[Operation]:
             value = _apply(editor, op, value)
         results.append(value)
     editor.replace(editor.value(copy_op(movement, results, with_element(movement.results[0], element))))
+    # What the chain read from here has no readers left; it must not count as a reader of what comes before it.
+    for op in (*reversed(chain[:-1]), movement):
+        op.detach()
+        op.erase()
     return [value.owner for value in results if isinstance(value.owner, Operation)]
 
 
