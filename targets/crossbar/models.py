@@ -29,19 +29,31 @@ class MacroModel(StrictModel):
     """The computing array; symbols R, N, H, D_m, B_w, B_a, b of the cost model."""
 
     source: str = Field(min_length=1)
+    """Where the structural numbers come from."""
     rows: int = Field(ge=1, le=65536)
+    """R, inputs that one column adds."""
     output_channels: int = Field(ge=1, le=65536)
+    """N, output channels of one macro; each is `weight_bits` physical columns wide."""
     macro_count: int = Field(default=1, ge=1, le=65536)
+    """H, macros that work side by side."""
     weights_per_multiplier: int = Field(default=1, ge=1, le=65536)
+    """D_m, weights stored behind each multiplier."""
     weight_bits: int = Field(default=8, ge=1, le=32)
+    """B_w."""
     activation_bits: int = Field(default=8, ge=1, le=32)
+    """B_a."""
     bits_per_cycle: int = Field(default=1, ge=1, le=32)
+    """b, activation bits fed per cycle."""
     adc_bits: float | None = Field(default=None, gt=0, le=16)
     """A, one ADC per physical column; analog macros only."""
     technology_nm: float = Field(default=28.0, ge=3, le=180)
+    """Node; the unit cells are those of 28 nm."""
     supply_v: Quantity
+    """V."""
     cell_area_um2_per_bit: Quantity | None = None
+    """Area of a stored bit; absent: the table for square arrays."""
     cell_write_energy_pj_per_weight: Quantity
+    """Writing one weight into its cells."""
 
     @field_validator("rows", "weight_bits")
     @classmethod
@@ -65,21 +77,35 @@ class MemoryModel(StrictModel):
     """
 
     source: str = Field(min_length=1)
+    """Where the sizes and widths come from."""
     input_register_bits: int = Field(ge=1, le=65536)
+    """Register of one row."""
     output_register_bits: int = Field(ge=1, le=65536)
+    """Register of one output channel."""
     buffer_size_bits: int = Field(ge=1)
+    """Capacity of the activation buffer."""
     buffer_width_bits: int = Field(ge=1, le=1 << 20)
+    """Widest access."""
     buffer_min_width_bits: int = Field(ge=1, le=1 << 20)
+    """Narrowest access; transfers are rounded up to it under the reference conventions."""
     buffer_ports: Literal["shared", "separate"]
     """shared: one read and one write port; separate: a port for each stream."""
     buffer_read_energy_pj: Quantity
+    """Per access of the full width."""
     buffer_write_energy_pj: Quantity
+    """Per access of the full width."""
     buffer_area_mm2: Quantity
+    """Area of the buffer."""
     dram_size_bits: int = Field(ge=1)
+    """Capacity of the outermost memory."""
     dram_width_bits: int = Field(ge=1, le=1 << 20)
+    """Bits per cycle of its port."""
     dram_read_energy_pj: Quantity
+    """Per access of the full width."""
     dram_write_energy_pj: Quantity
+    """Per access of the full width."""
     dram_holds: Literal["weights", "everything"]
+    """Operands that may live there."""
 
     @model_validator(mode="after")
     def _ordered_widths(self) -> MemoryModel:
@@ -105,19 +131,29 @@ class BlockModel(StrictModel):
         "dac",
         "cells",
     ]
+    """What the block is."""
     count: float = Field(gt=0)
+    """Blocks in the whole chip."""
     bits: float = Field(default=1.0, gt=0)
+    """Width or resolution."""
     inputs: int = Field(default=1, ge=1)
+    """Inputs of a tree, or cells on the bit line of an ADC."""
     input_bits: float = Field(default=0.0, ge=0)
+    """Width of the words an accumulator takes."""
     area_um2: float = Field(default=0.0, ge=0)
+    """Area of one stored bit (cells only)."""
     activity: Literal["products", "inputs", "weights", "always"] = "always"
+    """Data that makes it switch."""
     stage: int = Field(default=0, ge=0, le=15)
     """Pipeline stage."""
     critical: bool = True
     """Whether its delay adds to its stage."""
     energy: bool = True
+    """Whether its energy counts."""
     area: bool = True
+    """Whether its area counts."""
     note: str | None = Field(default=None, min_length=1)
+    """Why it is there."""
 
     def block(self) -> Block:
         """The block for the model."""
@@ -139,20 +175,35 @@ class MeasurementModel(StrictModel):
     """A published chip: its circuit, the data it was measured with, the measured and the earlier modelled figures."""
 
     publication: str = Field(min_length=1)
+    """Where the chip is published."""
     circuit_source: str = Field(min_length=1)
+    """Where the circuit is drawn."""
     macs_per_product: float = Field(gt=0)
+    """MACs of one matrix-vector product of the whole chip."""
     cycles_per_product: float = Field(gt=0)
+    """Clock cycles of that product."""
     transfers_per_cycle: int = Field(default=1, ge=1, le=16)
+    """Input transfers within one clock cycle."""
     circuit: tuple[BlockModel, ...] = Field(min_length=1)
+    """Blocks of the circuit."""
     input_toggle: Quantity
+    """Share of input bits that switch in the measurement."""
     weight_density: Quantity
+    """Share of weights that are not zero in the measurement."""
     activity_published: bool
+    """Whether the chip reports both."""
     energy_fj_per_mac: Quantity
+    """Measured, at peak efficiency."""
     clock_ns: Quantity
+    """Measured clock period."""
     area_mm2: Quantity
+    """Measured area."""
     earlier_energy_ratio: Quantity
+    """Model over silicon of the earlier validation, one script per chip."""
     earlier_clock_ratio: Quantity
+    """The same for the clock period."""
     earlier_area_ratio: Quantity
+    """The same for the area."""
     deviations: str = Field(min_length=1)
     """Named circuit differences behind every larger deviation."""
 
@@ -166,8 +217,11 @@ class CrossbarDescription(TargetDescription):
     """What both kinds share."""
 
     macro: MacroModel
+    """The computing array."""
     memory: MemoryModel | None = None
+    """Registers, buffer and DRAM around it."""
     measurement: MeasurementModel | None = None
+    """What was published, for a chip."""
 
     def macro_kind(self) -> MacroKind:
         """Analog or digital."""
