@@ -103,8 +103,12 @@ class ArrayStep:
         context[Context.STEP_SIGN] = address(prepared.step_sign)
         context[Context.STEP_MASKS] = address(prepared.masks.bytes)
         context[Context.STEP_MASK_STRIDE] = prepared.masks.stride
-        context[Context.LANES] = self._lanes
+        context[Context.LANE_MASKS] = self._bind(self._lane_masks())
         return context
+
+    def _lane_masks(self) -> NDArray[np.int64]:
+        valid = np.arange(self.blocks * 64 * self._words) < self._lanes
+        return np.packbits(valid, bitorder="little").view(np.int64)
 
     @property
     def state_bytes(self) -> int:

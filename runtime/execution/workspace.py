@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ALIGNMENT_BYTES = 64
+from imcflow.runtime.kernels.layout import ALIGNMENT_BYTES
 
 
 def address(array: NDArray[Any]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from imcflow.runtime.isa import INSTRUCTION_BYTES, Flag
 from imcflow.runtime.kernels.emitter import I64, PTR, FunctionWriter, Value, const, vector_parts, vector_type
-from imcflow.runtime.kernels.layout import Context, Handler, field_layout
+from imcflow.runtime.kernels.layout import ALIGNMENT_BYTES, Context, Handler, field_layout
 
 
 class Interpreter:
@@ -45,6 +45,11 @@ class Interpreter:
         """Bytes of a plane."""
         return 8 * self.words
 
+    @property
+    def alignment(self) -> int:
+        """Alignment of planes in bytes: theirs, at most that of the state."""
+        return min(self.plane_bytes, ALIGNMENT_BYTES)
+
     def field(self, name: str) -> Value:
         """Load a field of the row as i64."""
         position, size, signed = _FIELDS[name]
@@ -61,11 +66,11 @@ class Interpreter:
 
     def load(self, cell: Value) -> Value:
         """Load the plane of a cell."""
-        return self.f.load(self.plane, self.cell(cell), align=8 * self.words)
+        return self.f.load(self.plane, self.cell(cell), align=self.alignment)
 
     def store(self, value: Value, cell: Value) -> None:
         """Store the plane of a cell."""
-        self.f.store(value, self.cell(cell), align=8 * self.words)
+        self.f.store(value, self.cell(cell), align=self.alignment)
 
     def zeros(self) -> Value:
         """Return a plane of zeros."""

@@ -13,6 +13,7 @@ from imcflow.runtime.isa import INSTRUCTION_FIELDS
 
 WORD_COUNTS = (1, 2, 4, 8, 16, 32)  # planes of more than one register hide the latency of dependent passes
 USUAL_WORDS = 8
+ALIGNMENT_BYTES = 64  # of the state and of every buffer
 RUN_BYTES = 64  # how much one gather step copies, whatever the length of the run
 SCRATCH_SLACK_BYTES = 64  # the last gather step of a block may write this far beyond the lanes
 MAX_STEP32_BITS = 30  # words up to this width go through 32-bit lanes without wrapping at any threshold
@@ -60,7 +61,7 @@ class Context(IntEnum):
     LEVELS = 3
     STEP_BASE = 4  # pointer, int64 [table_rows]
     STEP_SIGN = 5  # pointer, int64 [table_rows]: +1, or -1 for a descending row
-    LANES = 6  # valid lanes of all blocks together, for the counting kernel
+    LANE_MASKS = 6  # pointer, a plane per block with ones for its valid lanes, for the counting kernel
     STEP_MASKS = 7  # pointer, bytes [step rows][bits + 1][thresholds]: see StepMasks in runtime.execution.step_masks
     STEP_MASK_STRIDE = 8  # bytes from one step row to the next
     SIZE = 16

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imcflow.runtime.isa import Flag, Opcode
-from imcflow.runtime.kernels.emitter import I1, I64, Value, const
+from imcflow.runtime.kernels.emitter import I1, I64, PTR, Value, const, vector_type
 from imcflow.runtime.kernels.interpreter import Emit, Interpreter
 from imcflow.runtime.kernels.layout import Context, Counter, Handler
 from imcflow.runtime.kernels.word import copy, operand, reach
@@ -30,6 +30,24 @@ from imcflow.runtime.microcode import (
 )
 
 Cells = dict[Role, Value]
+
+
+def ctpop_name(words: int) -> str:
+    """Return the intrinsic that counts the ones of every word of a plane."""
+    return f"llvm.ctpop.{'' if words == 1 else f'v{words}'}i64"
+
+
+def reduce_name(words: int) -> str:
+    """Return the intrinsic that adds up the words of a plane."""
+    return f"llvm.vector.reduce.add.v{words}i64"
+
+
+def declarations(words: int) -> str:
+    """Return the LLVM IR that declares the intrinsics of the counting kernel."""
+    if words == 1:
+        return f"declare i64 @{ctpop_name(words)}(i64)\n"
+    plane = vector_type(words, I64)
+    return f"declare {plane} @{ctpop_name(words)}({plane})\ndeclare i64 @{reduce_name(words)}({plane})\n"
 
 
 class MicroWriter:
@@ -95,10 +113,10 @@ class MicroWriter:
         pointer = m.cell(cell)
         if tag is not None:
             value = m.f.mux(tag, value, self._load(m, cell))
-        m.f.store(value, pointer, align=8 * m.words, volatile=True)
+        m.f.store(value, pointer, align=m.alignment, volatile=True)
 
     def _load(self, m: Interpreter, cell: Value) -> Value:
-        return m.f.load(m.plane, m.cell(cell), align=8 * m.words, volatile=True)
+        return m.f.load(m.plane, m.cell(cell), align=m.alignment, volatile=True)
 
     def _count(self, m: Interpreter, rows: Value, passes: Counter, row_sum: Counter) -> None:
         if not self._counting:
@@ -107,15 +125,10 @@ class MicroWriter:
         # A row with `reserved` set continues the CLEAR before it: the same write on one more track.
         first = f.convert("zext", f.icmp("eq", m.field("reserved"), 0), I64)
         self._bump(m, passes, f.mul(first, 1))
-        left = f.sub(m.slot(m.context, Context.LANES), f.mul(m.block, m.lanes))
-        total = const(I64, 0)
-        for word in range(m.words):
-            bits = rows if m.words == 1 else f.emit(I64, f"extractelement {rows}, i64 {word}")
-            valid = f.sub(left, 64 * word)
-            low = f.sub(f.shl(const(I64, 1), f.and_(valid, 63)), 1)
-            mask = f.select(f.icmp("sge", valid, 64), const(I64, -1), low)
-            mask = f.select(f.icmp("sle", valid, 0), const(I64, 0), mask)
-            total = f.add(total, f.call(I64, "llvm.ctpop.i64", f.and_(bits, mask)))
+        masks = m.slot(m.context, Context.LANE_MASKS, PTR)
+        mask = f.load(m.plane, f.offset(masks, f.mul(m.block, m.plane_bytes)), align=8)
+        ones = f.call(m.plane, ctpop_name(m.words), f.and_(rows, mask))
+        total = ones if m.words == 1 else f.call(I64, reduce_name(m.words), ones)
         self._bump(m, row_sum, f.mul(first, total))
 
     def _bump(self, m: Interpreter, counter: Counter, by: Value) -> None:

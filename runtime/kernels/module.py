@@ -48,7 +48,7 @@ def kernel_ir(key: KernelKey) -> str:
     """Return the LLVM IR of an interpreter."""
     from imcflow.runtime.kernels.interpreter import Emit, write_interpreter
     from imcflow.runtime.kernels.layout import Handler
-    from imcflow.runtime.kernels.micro import MicroWriter
+    from imcflow.runtime.kernels.micro import MicroWriter, declarations
     from imcflow.runtime.kernels.transfer import TRANSFER_HANDLERS
     from imcflow.runtime.kernels.word import WORD_HANDLERS
 
@@ -56,7 +56,7 @@ def kernel_ir(key: KernelKey) -> str:
     if key.fidelity != "word":
         handlers = MicroWriter(or_latch=key.or_latch, counting=key.fidelity == "count").handlers()
     body = write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS)
-    return body + "\ndeclare i64 @llvm.ctpop.i64(i64)\n"
+    return body + declarations(key.words)
 
 
 def _compile(key: KernelKey) -> KernelFunction:

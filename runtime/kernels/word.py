@@ -31,11 +31,11 @@ def _fused(*, swapped: bool) -> Emit:
 
         def span(start: Value, stop: Value, a_word: bool, b_word: bool, carry: Value) -> Value:
             def body(at: Value, carried: list[Value]) -> list[Value]:
-                x = f.load(m.plane, f.offset(a, at), align=m.plane_bytes) if a_word else beyond_a
-                y = f.load(m.plane, f.offset(b, at), align=m.plane_bytes) if b_word else beyond_b
+                x = f.load(m.plane, f.offset(a, at), align=m.alignment) if a_word else beyond_a
+                y = f.load(m.plane, f.offset(b, at), align=m.alignment) if b_word else beyond_b
                 differ = f.xor(f.xor(x, complement), y)
                 result = f.xor(f.xor(differ, carried[0]), complement)
-                f.store(result, f.offset(r, at), align=m.plane_bytes)
+                f.store(result, f.offset(r, at), align=m.alignment)
                 return [f.mux(differ, carried[0], x if swapped else y)]
 
             return f.loop(start, stop, [carry], body, step=m.plane_bytes)[0]
