@@ -1,0 +1,239 @@
+"""The runtime beside onnxruntime and the machine's own limit.
+
+    python benchmarks/runtime.py                    print the table
+    python benchmarks/runtime.py --json FILE        also write it as JSON
+    python benchmarks/runtime.py --check            exit with 1 and name every figure that misses its bar
+    python benchmarks/runtime.py --program FILE     keep the compiled ResNet-18 here, and take it from here next time
+
+Single-thread times are CPU times of this process, medians of interleaved repetitions, so that a busy machine changes
+them little; scaling over threads is wall-clock time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from literal_rate import literal_rate, peak_rate
+from resnet18 import write_resnet18
+
+import imcflow
+from imcflow.runtime.container import write_program
+from imcflow.runtime.execution.run import ProgramRun
+from imcflow.runtime.loader import load_program
+
+if TYPE_CHECKING:
+    from imcflow.runtime.program import Program
+
+REPEATS = 7
+MODELS = Path(__file__).resolve().parent.parent.parent / "shared" / "models"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure and its bar; `bar` None: reported only."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    at_least: bool = False
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure reaches its bar."""
+        if self.bar is None:
+            return True
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
+
+
+def medians(runs: dict[str, Callable[[], object]], clock: Callable[[], float]) -> dict[str, float]:
+    """Return the median milliseconds of every function, all repeated in turn after one warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(REPEATS + 1):
+        for name, run in runs.items():
+            start = clock()
+            run()
+            if repeat:
+                times[name].append((clock() - start) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def compiled_resnet18(keep: Path | None) -> Program:
+    """Compile the ternary network, or load it if it was kept."""
+    if keep is not None and keep.exists():
+        return load_program(keep)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "resnet18.onnx"
+        write_resnet18(model, ternary=True)
+        program = imcflow.compile(model, input_types={"input": "si8"}).program
+    if keep is not None:
+        write_program(program, keep)
+    return program
+
+
+def onnxruntime_session(*, ternary: bool, threads: int) -> Any:
+    """Return an onnxruntime session of the network."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "resnet18.onnx"
+        write_resnet18(model, ternary=ternary)
+        return onnxruntime.InferenceSession(str(model), options)
+
+
+def resnet18_figures(program: Program) -> list[Figure]:
+    """Whole network from input tensor to logits: against onnxruntime, both fidelities, scaling, memory."""
+    image = np.random.default_rng(0).integers(-100, 100, (1, 3, 224, 224)).astype(np.float32)
+    batch = np.repeat(image, 8, axis=0)
+    float_session = onnxruntime_session(ternary=False, threads=1)
+    same_session = onnxruntime_session(ternary=True, threads=1)
+    word, micro = ProgramRun(program, threads=1), ProgramRun(program, fidelity="micro", threads=1)
+    (logits,) = word({"input": image}).values()
+    (expected,) = same_session.run(None, {"input": image})
+    cpu = medians(
+        {
+            "onnxruntime": lambda: float_session.run(None, {"input": image}),
+            "same": lambda: same_session.run(None, {"input": image}),
+            "word": lambda: word({"input": image}),
+            "micro": lambda: micro({"input": image}),
+            "word8": lambda: word({"input": batch}),
+        },
+        time.process_time,
+    )
+    two = ProgramRun(program, threads=2)
+    wall = medians({"one": lambda: word({"input": batch}), "two": lambda: two({"input": batch})}, time.perf_counter)
+    reference = cpu["onnxruntime"]
+    return [
+        Figure("ResNet-18, logits that differ from onnxruntime", float((logits != expected).sum()), "", 0),
+        Figure("onnxruntime, same topology in float32", reference, "ms"),
+        Figure("onnxruntime, the ternary network itself", cpu["same"], "ms"),
+        Figure("word fidelity, batch 1", cpu["word"], "ms"),
+        Figure("word fidelity / onnxruntime float32", cpu["word"] / reference, "x", 4, note="goal 2"),
+        Figure("micro fidelity / onnxruntime float32", cpu["micro"] / reference, "x", 10),
+        Figure("word fidelity, batch 8, per image", cpu["word8"] / 8, "ms"),
+        Figure("batch 8, two threads over one", wall["one"] / wall["two"], "x", 1.6, at_least=True),
+    ]
+
+
+def memory_figures(program_file: Path) -> list[Figure]:
+    """Peak memory of a process that loads the program and runs a batch."""
+    script = (
+        "import resource, sys, numpy as np\n"
+        "from imcflow.runtime.loader import load_program\n"
+        "from imcflow.runtime.execution.run import run_program\n"
+        "images = np.zeros((int(sys.argv[2]), 3, 224, 224), np.float32)\n"
+        "run_program(load_program(sys.argv[1]), {'input': images})\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    figures: list[Figure] = []
+    for batch in (1, 64):
+        command = [sys.executable, "-c", script, str(program_file), str(batch)]
+        peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        figures.append(Figure(f"peak memory, batch {batch}", peak, "MiB", 1024))
+    return figures
+
+
+def cnv_figures() -> list[Figure]:
+    """The trained CNV-W2A2 on 500 CIFAR-10 images, both cores."""
+    folder = MODELS / "ternary" / "cnv_bnnpynq"
+    if not folder.is_dir():
+        return []
+    program = imcflow.compile(folder / "cnvW2A2_qonnx.onnx", input_types={"x": "si8"}).program
+    pixels = np.load(MODELS / "data" / "cifar10_test_0_499.npz")["X"].astype(np.int16)
+    images = (pixels - 128).transpose(0, 3, 1, 2).astype(np.float32)
+    golden = np.load(folder / "cnvW2A2_golden_cifar10_0_499.npz")["logits"]
+    run = ProgramRun(program, threads=2)
+    wrong = float((run({"x": images})["logits"] != golden).sum())
+    wall = medians({"run": lambda: run({"x": images})}, time.perf_counter)["run"]
+    return [
+        Figure("CNV-W2A2, logits that differ from the golden file", wrong, "", 0),
+        Figure("CNV-W2A2, two threads", len(images) / wall * 1e3, "images/s", 100, at_least=True),
+    ]
+
+
+def start_figures() -> list[Figure]:
+    """Cold and warm start of `imcflow run` on the bundled network."""
+    data = Path(imcflow.__file__).parent / "data"
+    command = [sys.executable, "-c", "from imcflow.tools.imcflow_main import main; main()"]
+    with tempfile.TemporaryDirectory() as folder:
+        program, inputs, outputs = (Path(folder) / name for name in ("digits.imcp", "in.npz", "out.npz"))
+        np.savez(inputs, image=np.load(data / "digits_test.npz")["image"])
+        compile_command = [*command, "compile", str(data / "digits_cnn.onnx"), "-o", str(program)]
+        subprocess.run(compile_command, check=True, capture_output=True)
+        times: list[float] = []
+        for _ in range(REPEATS + 1):
+            before = os.times()
+            subprocess.run(
+                [*command, "run", str(program), "-i", str(inputs), "-o", str(outputs)], check=True, capture_output=True
+            )
+            after = os.times()
+            spent = after.children_user + after.children_system - before.children_user - before.children_system
+            times.append(spent * 1e3)
+    return [
+        Figure("`imcflow run` of the bundled network, first start", times[0], "ms CPU", 1000),
+        Figure("`imcflow run` of the bundled network, later starts", statistics.median(times[1:]), "ms CPU", 1000),
+    ]
+
+
+def rate_figures() -> list[Figure]:
+    """Literal passes beside a pure vector loop over resident planes."""
+    pairs = [(literal_rate(), peak_rate()) for _ in range(REPEATS)]
+    literal, peak = (statistics.median(values) for values in zip(*pairs, strict=True))
+    return [
+        Figure("literal passes", literal / 1e9, "G row-bit operations/s"),
+        Figure("pure vector loop over resident planes", peak / 1e9, "G row-bit operations/s"),
+        Figure("literal / pure loop", literal / peak, "", 0.4, at_least=True),
+    ]
+
+
+def main() -> int:
+    """Measure, print, write, check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--program", type=Path)
+    arguments = parser.parse_args()
+    figures: list[Figure] = []
+
+    def report(new: list[Figure]) -> None:
+        figures.extend(new)
+        for figure in new:
+            relation = "" if figure.bar is None else f"  (at {'least' if figure.at_least else 'most'} {figure.bar:g})"
+            mark = "" if figure.holds else "  MISSED"
+            print(f"{figure.name:58} {figure.value:10.4g} {figure.unit}{relation} {figure.note}{mark}", flush=True)
+
+    report(rate_figures())
+    report(start_figures())
+    program = compiled_resnet18(arguments.program)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "resnet18.imcp"
+        write_program(program, file)
+        report(resnet18_figures(program))
+        report(memory_figures(file))
+    report(cnv_figures())
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    missed = [figure.name for figure in figures if not figure.holds]
+    if arguments.check and missed:
+        print(f"missed: {'; '.join(missed)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
