@@ -20,21 +20,24 @@ from imcflow.passes.packing.shapes import (
 )
 
 
-def stack_planes(layers: Sequence[LayerShape], geometry: MacroGeometry) -> PackingResult:
+def stack_planes(
+    layers: Sequence[LayerShape], geometry: MacroGeometry, copies: Sequence[int] | None = None
+) -> PackingResult:
     """Gives every slice a plane of its own: ceil(S/macros) planes per layer, layers one above the other.
 
     The result is legal in tile geometry, because every slice sits in the corner of its plane.
 
     Raises:
-        PackingError: there are no layers, or the target has too few planes.
+        PackingError: there are no layers, a wrong number of copies, or the target has too few planes.
     """
-    copies = checked_copies(layers, None)
+    number_of_copies = checked_copies(layers, copies)
     slices: list[PlacedSlice] = []
     tiles: list[PlacedTile] = []
     first_plane = 0
     for index, layer in enumerate(layers):
-        turns = ceil_div(slice_count(layer, geometry), geometry.macros)
-        pieces = _layer_slices(index, layer, geometry)
+        one_copy = _layer_slices(index, layer, geometry)
+        pieces = [replace(piece, copy=copy) for copy in range(number_of_copies[index]) for piece in one_copy]
+        turns = ceil_div(len(pieces), geometry.macros)
         for number, piece in enumerate(pieces):
             macro, plane = divmod(number, turns)
             slices.append(replace(piece, macro=macro, plane=first_plane + plane))
@@ -43,9 +46,9 @@ def stack_planes(layers: Sequence[LayerShape], geometry: MacroGeometry) -> Packi
             height = min(turns, len(pieces) - macro * turns)
             tiles.append(PlacedTile(index, macro, 0, 0, first_plane, width, depth, height))
         first_plane += turns
-    bounds = packing_bounds(layers, geometry)
+    bounds = packing_bounds(layers, geometry, number_of_copies)
     return check_planes(
-        PackingResult(tuple(layers), geometry, PackingStyle.TILE, copies, tuple(slices), tuple(tiles), bounds)
+        PackingResult(tuple(layers), geometry, PackingStyle.TILE, number_of_copies, tuple(slices), tuple(tiles), bounds)
     )
 
 

@@ -37,6 +37,9 @@ DEFAULT_EFFORT = 200
 MOST_CUTS = 8
 """A layer is cut into at most this many times its fewest row parts or column parts."""
 
+MOST_COARSER_CUTS = 4
+"""Coarser cuts of a layer that are tried once the number of planes is settled."""
+
 
 @dataclass(frozen=True, slots=True)
 class TileCut:
@@ -59,6 +62,11 @@ class TileCut:
     def box(self, share: int) -> BoxSize:
         """The box of that many slices."""
         return BoxSize(self.side_by_side * self.width, self.depth, ceil_div(share, self.side_by_side))
+
+    @property
+    def slices(self) -> int:
+        """Number of slices of the layer; each costs an array pass per pixel, so fewer cost less energy."""
+        return sum(self.shares)
 
     @property
     def volume(self) -> int:
@@ -225,7 +233,20 @@ class _Search:
                 current = plan
             if (plan.planes, plan.passes) < (best.planes, best.passes):
                 best = plan
-        return best
+        return self._coarsened(best)
+
+    def _coarsened(self, plan: _Plan) -> _Plan:
+        """The plan with layers cut into fewer slices wherever that costs neither planes nor passes."""
+        for layer, choices in enumerate(self._cuts):
+            known = plan.cuts[layer]
+            coarser = [cut for cut in choices if cut.slices < known.slices and cut.passes <= known.passes]
+            for cut in sorted(coarser, key=lambda cut: (cut.slices, cut.volume))[:MOST_COARSER_CUTS]:
+                cuts = (*plan.cuts[:layer], cut, *plan.cuts[layer + 1 :])
+                tried = self._evaluated(cuts, plan.order, plan.planes)
+                if tried.planes <= plan.planes:
+                    plan = tried
+                    break
+        return plan
 
     def _evaluated(self, cuts: tuple[TileCut, ...], order: tuple[int, ...], enough: int) -> _Plan:
         members: list[list[_Member]] = [[] for _ in range(self._geometry.macros)]
