@@ -11,7 +11,7 @@ from imcflow.dialect.add_sub_program import Bounds
 from imcflow.passes.allocation.allocate import ArrayGeometry, accumulator_tracks
 from imcflow.passes.reduction.intervals import infer_bounds
 from imcflow.passes.reduction.plain import plain_program
-from imcflow.passes.reduction.reduce import OR_LATCH, STRICT, BitCycles
+from imcflow.passes.reduction.reduce import OR_LATCH, STRICT, BitCycles, output_bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from imcflow.runtime.program import TargetSummary
     from imcflow.targets.ap import ApUnits
 
+LANE_DOMAINS = 64
+"""Words never cross a multiple of this many domains."""
 ACCUMULATOR_SHARE = 0.75
 """Largest part of an array's tracks for accumulators; the rest holds window elements and shared sums."""
 
@@ -90,6 +92,10 @@ def split_outputs(
     """
     outputs = len(matrix)
     limit = int(ACCUMULATOR_SHARE * target.geometry.tracks)
+    widest = int(output_bounds(matrix, bounds, bias).bits.max(initial=1))
+    words_per_track = min(target.geometry.domains, LANE_DOMAINS) // widest
+    if words_per_track and -(-outputs // words_per_track) <= limit:
+        return [slice(0, outputs)]
     parts = 1
     while True:
         size = -(-outputs // parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,13 @@ from imcflow.dialect.attributes_ap import AddSubAttr
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApLinearOp
 from imcflow.dialect.types import integer_element_of, smallest_integer_type, value_range
+from imcflow.errors import ImcflowError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
+    from imcflow.dialect.add_sub_program import Bounds
     from imcflow.passes.ap_target import ApTarget
 
 AUTO = "auto"
@@ -67,17 +69,26 @@ class ImcReduceArithmetic(ModulePass):
                 f"{self.name}: scope must be a number of input channels or auto, got {self.scope}"
             )
         target = load_ap_target(self.target)
-        for layer in op.walk():
-            if not isinstance(layer, ApLinearOp):
-                continue
+        layers = [layer for layer in op.walk() if isinstance(layer, ApLinearOp)]
+        for layer in layers:
             if layer.placements is not None:
                 raise PassFailedException(f"{self.name}: {describe(layer)} already has placements")
-            layer.programs = ArrayAttr([self._reduce(layer, part.program(), target) for part in layer.programs])
+        # The compiled loops release the interpreter lock: layers are reduced side by side.
+        with ThreadPoolExecutor() as workers:
+            parts = [[workers.submit(self._reduce, layer, part, target) for part in layer.programs] for layer in layers]
+            try:
+                reduced = [[part.result() for part in layer] for layer in parts]
+            except ImcflowError as error:
+                workers.shutdown(cancel_futures=True)
+                raise PassFailedException(f"{self.name}: {error.message}") from error
+        for layer, programs in zip(layers, reduced, strict=True):
+            layer.programs = ArrayAttr(programs)
 
-    def _reduce(self, layer: ApLinearOp, program: AddSubProgram, target: ApTarget) -> AddSubAttr:
+    def _reduce(self, layer: ApLinearOp, part: AddSubAttr, target: ApTarget) -> AddSubAttr:
         from imcflow.passes.reduction.reduce import reduce_matrix
         from imcflow.passes.reduction.scope import reduce_in_best_scope
 
+        program = part.program()
         matrix, inputs = program.expand(), layer_bounds(layer)
         channel = program.input_count // (len(layer.inputs) * layer.map_shape[0])
         if self.scope == AUTO and len(layer.inputs) == 1:

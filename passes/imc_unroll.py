@@ -10,6 +10,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, IntegerType, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
 from xdsl.utils.hints import isa
 
 from imcflow.dialect.attributes import Unit
@@ -22,6 +23,7 @@ from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, PoolOp, SumPoolOp
 from imcflow.dialect.ops_quantise import ThresholdOp
 from imcflow.dialect.types import integer_element_of, is_float, shape_of, tensor_type, value_range
+from imcflow.errors import ImcflowError
 from imcflow.passes.network.edit import erase_dead
 from imcflow.passes.network.ranges import analyse
 from imcflow.passes.units import runs_on
@@ -226,10 +228,11 @@ def _unroll(
     bounds = Bounds(np.repeat(low, channel), np.repeat(high, channel))
     # The two maps of an addition are far apart in the window: one slice pairs their elements.
     group = 0 if isinstance(op, AddOp) else channel
-    programs = [
-        AddSubAttr.of(plain_program(matrix[part], group=group, bias=offset[part]))
-        for part in split_outputs(matrix, bounds, offset, group, target, describe(op))
-    ]
+    try:
+        parts = split_outputs(matrix, bounds, offset, group, target, describe(op))
+    except ImcflowError as error:
+        raise PassFailedException(f"{ImcUnroll.name}: {error.message}") from error
+    programs = [AddSubAttr.of(plain_program(matrix[part], group=group, bias=offset[part])) for part in parts]
     threshold = _only_step_function(op)
     last = op if threshold is None else threshold
     linear = ApLinearOp(

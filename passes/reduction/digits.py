@@ -39,20 +39,23 @@ def signed_digits(matrix: NDArray[np.integer]) -> SignedDigits:
     Args:
         matrix: integers [outputs, inputs].
     """
-    rest = np.asarray(matrix, dtype=np.int64)
+    rows, columns = np.nonzero(matrix)
+    rest = np.asarray(matrix)[rows, columns].astype(np.int64)
     outputs: list[NDArray[np.int32]] = []
     inputs: list[NDArray[np.int32]] = []
     shifts: list[NDArray[np.uint8]] = []
     negatives: list[NDArray[np.uint8]] = []
     shift = 0
-    while bool(np.any(rest)):
+    while len(rest):
         digit = np.where(rest & 1, 2 - (rest & 3), 0)
-        output, column = np.nonzero(digit)
-        outputs.append(output.astype(np.int32))
-        inputs.append(column.astype(np.int32))
-        shifts.append(np.full(len(output), shift, dtype=np.uint8))
-        negatives.append((digit[output, column] < 0).astype(np.uint8))
+        has_digit = digit != 0
+        outputs.append(rows[has_digit].astype(np.int32))
+        inputs.append(columns[has_digit].astype(np.int32))
+        shifts.append(np.full(len(outputs[-1]), shift, dtype=np.uint8))
+        negatives.append((digit[has_digit] < 0).astype(np.uint8))
         rest = (rest - digit) >> 1
+        left = rest != 0
+        rows, columns, rest = rows[left], columns[left], rest[left]
         shift += 1
     if not outputs:
         empty32, empty8 = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8)

@@ -49,7 +49,7 @@ COUNT_ONLY = BitCycles(0, 0, 0, 0, 0, 0, 0, 0)
 """Always sum inside the slice: the program with one accumulation per slice and output."""
 
 
-SMALL_TERMS = 8_000
+SMALL_TERMS = 2_500
 """Matrices with at most so many terms are eliminated from `SMALL_STARTS` starts, within milliseconds."""
 SMALL_STARTS = 12
 
