@@ -351,9 +351,10 @@ def table_passes(instructions: NDArray[Any], *, or_latch: bool) -> PassCounts:
             total[rows] += count * np.asarray(times, np.int64)
 
     opcodes = instructions["opcode"]
-    for value in np.unique(opcodes):
-        opcode = Opcode(int(value))
-        rows = np.flatnonzero(opcodes == value)
+    for opcode in Opcode:
+        rows = np.flatnonzero(opcodes == opcode)
+        if not len(rows):
+            continue
         table = instructions[rows]
         r_bits = table["r_bits"].astype(np.int64)
         a_bits = table["a_bits"].astype(np.int64)

@@ -202,7 +202,8 @@ def _renumber(table: InstructionTable, rows: InstructionTable, widths: dict[str,
     if not len(first):
         return RESERVED_CELLS
     # 64-bit keys: cell addresses have 32 bits, widths 6.
-    keys = np.unique(first << 6 | width)
+    keys = np.sort(first << 6 | width)  # np.unique would import numpy.ma, which takes longer than this
+    keys = keys[np.append(True, keys[1:] != keys[:-1])]
     first, stop = keys >> 6, (keys >> 6) + (keys & 63)
     reach = np.maximum.accumulate(stop)
     opens = np.ones(len(first), np.bool_)

@@ -46,17 +46,17 @@ def kernel(key: KernelKey) -> KernelFunction:
 
 def kernel_ir(key: KernelKey) -> str:
     """Return the LLVM IR of an interpreter."""
-    from imcflow.runtime.kernels.interpreter import Emit, write_interpreter
-    from imcflow.runtime.kernels.layout import Handler
-    from imcflow.runtime.kernels.micro import MicroWriter, declarations
+    from imcflow.runtime.kernels.interpreter import write_interpreter
     from imcflow.runtime.kernels.transfer import TRANSFER_HANDLERS
-    from imcflow.runtime.kernels.word import WORD_HANDLERS
 
-    handlers: dict[Handler, Emit] = WORD_HANDLERS
-    if key.fidelity != "word":
-        handlers = MicroWriter(or_latch=key.or_latch, counting=key.fidelity == "count").handlers()
-    body = write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS)
-    return body + declarations(key.words)
+    if key.fidelity == "word":
+        from imcflow.runtime.kernels.word import WORD_HANDLERS
+
+        return write_interpreter("interpret", key.words, WORD_HANDLERS | TRANSFER_HANDLERS)
+    from imcflow.runtime.kernels.micro import MicroWriter, declarations
+
+    handlers = MicroWriter(or_latch=key.or_latch, counting=key.fidelity == "count").handlers()
+    return write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS) + declarations(key.words)
 
 
 def _compile(key: KernelKey) -> KernelFunction:
