@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imcflow.errors import TargetError
 from imcflow.targets.crossbar.conventions import MultiplierGating
-from imcflow.targets.crossbar.converters import adc_energy_fj, dac_energy_fj
+from imcflow.targets.crossbar.converters import dac_energy_fj
 from imcflow.targets.crossbar.layers import Dim
 from imcflow.targets.crossbar.macro import MacroKind, partial_tree_adders
 from imcflow.targets.crossbar.peak import MacroParts
@@ -115,7 +115,7 @@ def array_energy_pj(
             multipliers=cells.multiplier_energy_fj(supply) * products * pulses,
             bit_lines=bit_lines * pulses,
             dac=dac_energy_fj(macro.bits_per_cycle, supply) * used.rows * pulses,
-            adc=adc_energy_fj(macro.converter_bits, supply) * macro.weight_bits * used.columns * pulses,
+            adc=macro.conversion_energy_fj * macro.weight_bits * used.columns * pulses,
             **shared,
         )
     input_bits = macro.weight_bits + (1 if conventions.tree_extra_bit else 0)
@@ -129,11 +129,15 @@ def array_energy_pj(
 
 
 def precharge_energy_pj(macro: Macro, layer: Layer, conventions: Conventions, weight_stationarity: int) -> float:
-    """Local lines recharged once per weight change of a multiplier when D_m > 1: (C_wl + C_bl D_m) V^2 B_w MACs / s."""
+    """Local lines recharged once per weight change of a multiplier when D_m > 1: (C_wl + C_bl D_m) V^2 B_w MACs / s.
+
+    With `precharge_other_cells` only the bit-line segments of the D_m - 1 other weights count (ICCAD'23).
+    """
     depth = macro.weights_per_multiplier
     if depth == 1:
         return 0.0
-    unit_fj = macro.cells.line_energy_fj(macro.supply_v) * (1 + depth) * macro.weight_bits
+    segments = depth - 1 if conventions.precharge_other_cells else depth
+    unit_fj = macro.cells.line_energy_fj(macro.supply_v) * (1 + segments) * macro.weight_bits
     changes = layer.macs / weight_stationarity
     if conventions.precharge_divided_twice:
         changes = int(changes) / weight_stationarity

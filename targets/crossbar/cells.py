@@ -8,7 +8,7 @@ Energies are in fJ per event, areas in um2, delays in ns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _FA_NAND_GATES = 3
 _FA_XOR_GATES = 2
@@ -103,3 +103,19 @@ def cells_at_node(technology_nm: float) -> UnitCells:
     if technology_nm <= 0:
         raise ValueError(f"technology_nm is {technology_nm}, but a node is positive")
     return UnitCells(gate_capacitance_ff=0.019 * technology_nm + 0.168)
+
+
+def cells_scaled_linearly(technology_nm: float) -> UnitCells:
+    """The 28 nm cells with area and capacitance scaled by node / 28, delays unscaled (chip validation, sheet 2.8).
+
+    Raises:
+        ValueError: the node is not positive.
+    """
+    if technology_nm <= 0:
+        raise ValueError(f"technology_nm is {technology_nm}, but a node is positive")
+    scale = technology_nm / 28.0
+    return replace(
+        CELLS_28NM,
+        gate_area_um2=CELLS_28NM.gate_area_um2 * scale,
+        gate_capacitance_ff=CELLS_28NM.gate_capacitance_ff * scale,
+    )

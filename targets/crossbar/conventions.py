@@ -64,6 +64,7 @@ class Conventions:
         gating: multipliers that toggle in a partly used array.
         average_rows: macro energy uses the average rows and columns of uneven tiles, else the nominal unrolling.
         tree_extra_bit: adder trees of layers take inputs of B_w + 1 bits (the released ICCAD'23 digital results).
+        precharge_other_cells: the bit-line segment of the selected weight itself is not recharged (ICCAD'23).
         precharge_divided_twice: the stationarity of weights is divided out twice (ZigZag 3.9; sheet 4.3).
         rounding: cost of a transfer that does not fill its port.
         clip_padding: padding is not stored and not moved.
@@ -88,6 +89,7 @@ class Conventions:
     gating: MultiplierGating = MultiplierGating.ALL
     average_rows: bool = True
     tree_extra_bit: bool = False
+    precharge_other_cells: bool = False
     precharge_divided_twice: bool = False
     rounding: Rounding = Rounding.EXACT
     clip_padding: bool = True
@@ -124,6 +126,7 @@ ICCAD23 = Conventions(
     clock=ClockModel.ICCAD23,
     gating=MultiplierGating.ROWS,
     tree_extra_bit=True,
+    precharge_other_cells=True,
     rounding=Rounding.FULL_WIDTH,
     clip_padding=False,
     diagonal_rows=False,

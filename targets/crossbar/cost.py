@@ -58,14 +58,15 @@ def layer_cost(
         evaluation = Evaluation(target, layer, placement, conventions, mapping.spatial)
         candidate = Candidate.of(mapping.temporal.levels)
     array, memory = evaluation.array_energy_pj(candidate), evaluation.memory_energy_pj(candidate)
+    cycles, clock_ns = evaluation.cycles(candidate), clock_period_ns(target.macro, conventions.clock).total
     return LayerCost(
         name=layer.name,
         macs=layer.macs,
         array_pj=array,
         memory_pj=memory,
-        split=EnergySplit.of(array, memory, target.hierarchy),
-        cycles=evaluation.cycles(candidate),
-        clock_ns=clock_period_ns(target.macro, conventions.clock).total,
+        split=EnergySplit.of(array, memory, target, cycles.total * clock_ns),
+        cycles=cycles,
+        clock_ns=clock_ns,
         used_multipliers=evaluation.spatial.average(layer).used_multipliers,
         multipliers=target.macro.rows * target.macro.output_channels * target.macro.macro_count,
         mapping=mapping or LayerMapping(evaluation.spatial, TemporalMapping(candidate.levels)),

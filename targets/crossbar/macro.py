@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from imcflow.errors import TargetError
 from imcflow.targets.crossbar.cells import CELLS_28NM
+from imcflow.targets.crossbar.converters import adc_energy_fj
 
 if TYPE_CHECKING:
     from imcflow.targets.crossbar.cells import UnitCells
@@ -34,6 +35,10 @@ def is_power_of_two(value: int) -> bool:
 class Macro:
     """One in-memory-computing array and its periphery.
 
+    Args:
+        cell_area_um2_per_bit: area of a stored bit; None takes the table for square arrays.
+        adc_energy_fj_per_conversion: of a given converter; None takes the survey formula for `adc_bits` and `supply_v`.
+
     Raises:
         TargetError: a value is out of its range; R, B_w and, in a digital macro, b must be powers of two (the adder
             trees are complete), b must divide B_a, an analog macro needs `adc_bits`, a digital one has none.
@@ -50,6 +55,7 @@ class Macro:
     weights_per_multiplier: int = 1
     supply_v: float = 0.9
     cell_area_um2_per_bit: float | None = None
+    adc_energy_fj_per_conversion: float | None = None
     cells: UnitCells = CELLS_28NM
 
     def __post_init__(self) -> None:
@@ -92,6 +98,17 @@ class Macro:
         if self.adc_bits is None:
             raise TargetError("a digital macro has no converters")
         return self.adc_bits
+
+    @property
+    def conversion_energy_fj(self) -> float:
+        """E_ADC of an analog macro, fJ per conversion.
+
+        Raises:
+            TargetError: the macro is digital.
+        """
+        if self.adc_energy_fj_per_conversion is not None:
+            return self.adc_energy_fj_per_conversion
+        return adc_energy_fj(self.converter_bits, self.supply_v)
 
     @property
     def weight_capacity(self) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from imcflow.errors import TargetError
-from imcflow.targets.crossbar.cells import CELLS_28NM
+from imcflow.targets.crossbar.cells import cells_scaled_linearly
 from imcflow.targets.crossbar.datapath import Activity, Block, BlockKind, Circuit
 from imcflow.targets.crossbar.layers import Operand
 from imcflow.targets.crossbar.macro import Macro, MacroKind, is_power_of_two
@@ -47,13 +47,17 @@ class MacroModel(StrictModel):
     adc_bits: float | None = Field(default=None, gt=0, le=16)
     """A, one ADC per physical column; analog macros only."""
     technology_nm: float = Field(default=28.0, ge=3, le=180)
-    """Node; the unit cells are those of 28 nm."""
+    """Node; area and capacitance of the 28 nm unit cells are scaled by node / 28, delays are not."""
     supply_v: Quantity
     """V."""
     cell_area_um2_per_bit: Quantity | None = None
     """Area of a stored bit; absent: the table for square arrays."""
     cell_write_energy_pj_per_weight: Quantity
     """Writing one weight into its cells."""
+    adc_energy_fj_per_conversion: Quantity | None = None
+    """Of a given converter; absent: the survey formula."""
+    idle_power_mw: Quantity | None = None
+    """Drawn all the time (leakage, clock); absent: not counted."""
 
     @field_validator("rows", "weight_bits")
     @classmethod
@@ -229,7 +233,7 @@ class CrossbarDescription(TargetDescription):
 
     def crossbar_macro(self) -> Macro:
         """The macro for the cost model."""
-        area = self.macro.cell_area_um2_per_bit
+        area, converter = self.macro.cell_area_um2_per_bit, self.macro.adc_energy_fj_per_conversion
         return Macro(
             kind=self.macro_kind(),
             rows=self.macro.rows,
@@ -242,6 +246,8 @@ class CrossbarDescription(TargetDescription):
             weights_per_multiplier=self.macro.weights_per_multiplier,
             supply_v=self.macro.supply_v.value,
             cell_area_um2_per_bit=None if area is None else area.value,
+            adc_energy_fj_per_conversion=None if converter is None else converter.value,
+            cells=cells_scaled_linearly(self.macro.technology_nm),
         )
 
     def crossbar_target(self) -> CrossbarTarget:
@@ -252,7 +258,13 @@ class CrossbarDescription(TargetDescription):
         """
         if self.memory is None:
             raise TargetError(f"target {self.name} describes a macro without memory: no layer can be costed on it")
-        return CrossbarTarget(self.name, self.crossbar_macro(), _hierarchy(self.macro, self.memory))
+        idle = self.macro.idle_power_mw
+        return CrossbarTarget(
+            name=self.name,
+            macro=self.crossbar_macro(),
+            hierarchy=_hierarchy(self.macro, self.memory),
+            idle_power_mw=0.0 if idle is None else idle.value,
+        )
 
     def circuit(self) -> Circuit:
         """The published circuit.
@@ -300,8 +312,9 @@ class DimcTarget(CrossbarDescription):
 
 def _hierarchy(macro: MacroModel, memory: MemoryModel) -> Hierarchy:
     """Memory levels from the array outwards: cells, input registers, output registers, buffer, DRAM."""
-    flip_flop_pj = CELLS_28NM.flip_flop_energy_fj(macro.supply_v.value) / _FJ_PER_PJ
-    flip_flop_mm2 = CELLS_28NM.flip_flop_area_um2 / _UM2_PER_MM2
+    cells_at_node = cells_scaled_linearly(macro.technology_nm)
+    flip_flop_pj = cells_at_node.flip_flop_energy_fj(macro.supply_v.value) / _FJ_PER_PJ
+    flip_flop_mm2 = cells_at_node.flip_flop_area_um2 / _UM2_PER_MM2
 
     def registers(name: str, operand: Operand, bits: int, shared: Axis, moves: tuple[Move, ...]) -> MemoryLevel:
         return MemoryLevel(

@@ -6,13 +6,14 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from imcflow.targets.crossbar.converters import adc_area_um2, adc_delay_ns, adc_energy_fj, dac_energy_fj
+from imcflow.targets.crossbar.converters import adc_area_um2, adc_delay_ns, dac_energy_fj
 from imcflow.targets.crossbar.macro import MacroKind, tree_adders
 
 if TYPE_CHECKING:
     from imcflow.targets.crossbar.macro import Macro
 
 _UM2_PER_MM2 = 1e6
+_LOCAL_BIT_LINE_NS_PER_WEIGHT = 0.00653
 _FJ_PER_PJ = 1e3
 
 SQUARE_ARRAY_CELL_AREA_UM2 = {32: 0.589, 64: 0.474, 128: 0.418, 256: 0.382, 512: 0.402, 1024: 0.367}
@@ -20,10 +21,14 @@ SQUARE_ARRAY_CELL_AREA_UM2 = {32: 0.589, 64: 0.474, 128: 0.418, 256: 0.382, 512:
 
 
 class ClockModel(StrEnum):
-    """Which carry path of the shift accumulator sets the clock: two released versions differ (sheet 2.5)."""
+    """Three released versions of the critical path (sheet 2.5)."""
 
     ZIGZAG_3_9 = "zigzag-3.9"
+    """The shift accumulator is entered at the carry."""
     ICCAD23 = "iccad23"
+    """It is entered at the sum, and the analog place-value carry chain is longer."""
+    WEIGHT_PACKING = "weight-packing"
+    """As zigzag-3.9, and deep cells (D_m > 1) add a local bit line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def peak_energy_pj(macro: Macro) -> MacroParts:
             multipliers=cells.multiplier_energy_fj(supply) * products / _FJ_PER_PJ,
             bit_lines=cells.line_energy_fj(supply) * products / _FJ_PER_PJ,
             dac=dac_energy_fj(macro.bits_per_cycle, supply) * macro.rows * macro.macro_count / _FJ_PER_PJ,
-            adc=adc_energy_fj(macro.converter_bits, supply) * macro.weight_bits * channels / _FJ_PER_PJ,
+            adc=macro.conversion_energy_fj * macro.weight_bits * channels / _FJ_PER_PJ,
             place_value=place_value_fj / _FJ_PER_PJ,
             accumulators=accumulator_fj / _FJ_PER_PJ,
         )
@@ -77,9 +82,8 @@ def peak_energy_pj(macro: Macro) -> MacroParts:
 def clock_period_ns(macro: Macro, model: ClockModel = ClockModel.ZIGZAG_3_9) -> MacroParts:
     """Delay of each part on the critical path, ns; the sum is the clock period (no pipelining; sheet 2.5).
 
-    Cells, DACs and flip-flops take no time. The two `model`s differ in the accumulator: `zigzag-3.9` enters it at
-    the carry (t_ico, W - p - 1 carries), `iccad23` at the sum (t_sum, W - p carries) with a longer analog
-    place-value carry chain.
+    DACs and flip-flops take no time, cells only under `weight-packing`. The accumulator takes t_ico and W - p - 1
+    carries, under `iccad23` t_sum and W - p carries.
     """
     cells = macro.cells
     carry, start, summed = cells.carry_delay_ns, cells.carry_start_delay_ns, cells.sum_delay_ns
@@ -104,7 +108,9 @@ def clock_period_ns(macro: Macro, model: ClockModel = ClockModel.ZIGZAG_3_9) -> 
     if macro.accumulates:
         remaining = macro.accumulator_bits - width
         accumulator = summed + remaining * carry if older else start + (remaining - 1) * carry
+    deep = model is ClockModel.WEIGHT_PACKING and macro.weights_per_multiplier > 1
     return MacroParts(
+        cells=_LOCAL_BIT_LINE_NS_PER_WEIGHT * macro.weights_per_multiplier if deep else 0.0,
         multipliers=cells.gate_delay_ns,
         adc=adc,
         adder_tree=tree,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from imcflow.targets.crossbar.latency import Cycles
     from imcflow.targets.crossbar.layers import Operand
     from imcflow.targets.crossbar.mapping import LayerMapping
-    from imcflow.targets.crossbar.memory import Hierarchy
     from imcflow.targets.crossbar.target import CrossbarTarget
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | None
@@ -35,6 +34,7 @@ class EnergySplit:
         accumulators: shift accumulators.
         registers, sram, dram: memory accesses.
         links: between macros; no source models them, so it is 0 here.
+        idle: idle power times latency, where the target states one.
     """
 
     cells: float = 0.0
@@ -45,11 +45,14 @@ class EnergySplit:
     sram: float = 0.0
     dram: float = 0.0
     links: float = 0.0
+    idle: float = 0.0
 
     @classmethod
-    def of(cls, array: MacroParts, memory: Mapping[Operand, Mapping[str, float]], hierarchy: Hierarchy) -> EnergySplit:
-        """Sum macro parts and memory levels into the reported parts."""
-        part_of = {level.name: level.part for level in hierarchy}
+    def of(
+        cls, array: MacroParts, memory: Mapping[Operand, Mapping[str, float]], target: CrossbarTarget, time_ns: float
+    ) -> EnergySplit:
+        """Sum macro parts and memory levels into the reported parts; mW times ns is pJ."""
+        part_of = {level.name: level.part for level in target.hierarchy}
         by_part = dict.fromkeys(Part, 0.0)
         for levels in memory.values():
             for name, energy in levels.items():
@@ -62,6 +65,7 @@ class EnergySplit:
             registers=by_part[Part.REGISTERS],
             sram=by_part[Part.SRAM],
             dram=by_part[Part.DRAM],
+            idle=target.idle_power_mw * time_ns,
         )
 
     @property
@@ -225,19 +229,23 @@ class NetworkCost:
 
     def table(self) -> str:
         """A text table, one row per layer and a total."""
-        header = ("layer", "MACs", "util %", "cycles", "us", "uJ", *(f"{p} %" for p in _PARTS))
-        rows = [_row(c.name, c.macs, c.utilisation, c.cycles.total, c.time_ns, c.split) for c in self.layers]
+        split = self.split
+        parts = tuple(f.name for f in fields(EnergySplit) if f.name not in _SHOWN_IF_ANY or getattr(split, f.name))
+        header = ("layer", "MACs", "util %", "cycles", "us", "uJ", *(f"{part} %" for part in parts))
+        rows = [_row(c.name, c.macs, c.utilisation, c.cycles.total, c.time_ns, c.split, parts) for c in self.layers]
         busy = sum(layer.utilisation * layer.cycles.compute for layer in self.layers) / max(self.compute_cycles, 1)
-        rows.append(_row("total", self.macs, busy, self.cycles, self.time_ns, self.split))
+        rows.append(_row("total", self.macs, busy, self.cycles, self.time_ns, split, parts))
         return aligned(header, rows)
 
 
-_PARTS = tuple(field.name for field in fields(EnergySplit) if field.name != "links")
+_SHOWN_IF_ANY = ("links", "idle")
 
 
-def _row(name: str, macs: int, utilisation: float, cycles: float, time_ns: float, split: EnergySplit) -> list[str]:
+def _row(
+    name: str, macs: int, utilisation: float, cycles: float, time_ns: float, split: EnergySplit, parts: tuple[str, ...]
+) -> list[str]:
     total = split.total or 1.0
-    shares = [f"{100 * getattr(split, part) / total:.1f}" for part in _PARTS]
+    shares = [f"{100 * getattr(split, part) / total:.1f}" for part in parts]
     return [
         name,
         str(macs),

@@ -19,6 +19,7 @@ class CrossbarTarget:
         name: preset name.
         macro: the computing array.
         hierarchy: memory levels from the array outwards; the first level of weights is the cells.
+        idle_power_mw: drawn all the time by everything that is on (leakage, clock); no source of this model gives it.
 
     Raises:
         TargetError: an operand has no memory, or the first weight level is not the cells.
@@ -27,6 +28,7 @@ class CrossbarTarget:
     name: str
     macro: Macro
     hierarchy: Hierarchy
+    idle_power_mw: float = 0.0
 
     def __post_init__(self) -> None:
         for operand in Operand:

@@ -121,3 +121,15 @@ def test_circuits_add_blocks_and_take_the_slowest_stage():
     assert circuit.area_mm2() == pytest.approx((16 * 4.7892 + 16 * (4.7892 + 3.684)) / 1e6)
     assert replace(circuit, technology_nm=14.0).area_mm2() == pytest.approx(circuit.area_mm2() / 2)
     assert replace(circuit, transfers_per_cycle=2).clock_ns() == pytest.approx(2 * circuit.clock_ns())
+
+
+def test_optional_physics_reaches_the_model(description):
+    data = yaml.safe_load(load_target("aimc-256x64").to_yaml())
+    data["macro"]["idle_power_mw"] = {"value": 1.5, "source": "datasheet"}
+    data["macro"]["adc_energy_fj_per_conversion"] = {"value": 188.0, "source": "datasheet"}
+    data["macro"]["technology_nm"] = 14.0
+    target = parse_target(yaml.safe_dump(data), "mine").crossbar_target()
+    assert target.idle_power_mw == 1.5
+    assert target.macro.conversion_energy_fj == 188.0
+    assert target.macro.cells.gate_capacitance_ff == pytest.approx(0.35)
+    assert target.hierarchy[1].write_energy_pj == pytest.approx(0.013608 / 2)

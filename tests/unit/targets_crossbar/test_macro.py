@@ -13,10 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcflow.errors import TargetError
-from imcflow.targets.crossbar.cells import CELLS_28NM, cells_at_node
+from imcflow.targets.crossbar.cells import CELLS_28NM, cells_at_node, cells_scaled_linearly
 from imcflow.targets.crossbar.converters import adc_area_um2, adc_energy_fj, dac_energy_fj
 from imcflow.targets.crossbar.macro import Macro, MacroKind, partial_tree_adders, place_value_adders, tree_adders
 from imcflow.targets.crossbar.peak import ClockModel, clock_period_ns, macro_area_mm2, peak_energy_pj, peak_figures
+from imcflow.targets.crossbar.survey import (
+    INVERTER_CAPACITANCE_FF,
+    SurveyDesign,
+    gate_capacitance_ff,
+    inverter_capacitance_ff,
+)
 
 REFERENCE = json.loads((Path(__file__).parents[3] / "benchmarks" / "cost_model_reference.json").read_text())
 
@@ -171,3 +177,47 @@ def test_an_analog_macro_needs_converters_and_takes_any_dac():
     assert Macro(MacroKind.ANALOG, 1024, 512, 2, 7, 7, 6.0).cycles_per_mac == 1
     with pytest.raises(TargetError, match="no converters"):
         _ = Macro(MacroKind.DIGITAL, 64, 8).converter_bits
+
+
+def test_deep_cells_lengthen_only_the_weight_packing_clock():
+    deep = reference_macro("dimc", banks=True)
+    packed = clock_period_ns(deep, ClockModel.WEIGHT_PACKING)
+    assert packed.total == pytest.approx(3.54676 + 0.00653 * 32)
+    flat = replace(deep, weights_per_multiplier=1)
+    assert clock_period_ns(flat, ClockModel.WEIGHT_PACKING) == clock_period_ns(flat)
+
+
+def test_a_given_converter_replaces_the_survey():
+    macro = square_macro("aimc", 256)
+    given_converter = replace(macro, adc_energy_fj_per_conversion=188.0)
+    assert peak_energy_pj(given_converter).adc == pytest.approx(0.188 * 8 * 32)
+    assert peak_energy_pj(given_converter).dac == peak_energy_pj(macro).dac
+
+
+def test_linear_scaling_halves_area_and_energy_but_no_delay():
+    macro = square_macro("dimc", 64)
+    scaled = replace(macro, cells=cells_scaled_linearly(14), cell_area_um2_per_bit=0.0)
+    assert peak_energy_pj(scaled).total == pytest.approx(peak_energy_pj(macro).total / 2)
+    assert macro_area_mm2(scaled).adder_tree == pytest.approx(macro_area_mm2(macro).adder_tree / 2)
+    assert clock_period_ns(scaled) == clock_period_ns(macro)
+    with pytest.raises(ValueError, match="technology_nm is -1"):
+        cells_scaled_linearly(-1)
+
+
+@pytest.mark.parametrize(("node", "gate_ff"), [(5, 0.296), (22, 0.636), (28, 0.756)])
+def test_survey_gate_capacitance(node, gate_ff):
+    assert gate_capacitance_ff(node) == pytest.approx(gate_ff)
+    assert inverter_capacitance_ff(node) == pytest.approx(INVERTER_CAPACITANCE_FF[node], abs=0.1)
+
+
+def test_survey_energy_counts_the_adders_of_a_tree():
+    design = SurveyDesign(tree_inputs=256, weight_bits=8, activation_bits=8)
+    adders = tree_adders(256, 8) / 256
+    energy = design.energy_fj_per_mac(0.7, 0.3, 0.9)
+    assert energy == pytest.approx(8 * 0.81 * 0.7 * (5 * adders + 8))
+    booth = replace(design, weight_bits=7, booth=True).energy_fj_per_mac(0.7, 0.3, 0.9)
+    assert booth == pytest.approx(energy / 2)
+    shared = replace(design, rows_per_multiplier=4).energy_fj_per_mac(0.7, 0.3, 0.9)
+    assert shared - energy == pytest.approx(0.3 * 0.81 * 8 * 5)
+    with pytest.raises(TargetError, match="tree_inputs is 0"):
+        SurveyDesign(0, 8, 8)

@@ -254,6 +254,33 @@ def test_reports(preset):
     assert table[-1].startswith("total")
 
 
+def test_idle_power_costs_energy_over_the_whole_latency(preset):
+    target = preset("dimc-256x64")
+    cost = network_cost(replace(target, idle_power_mw=2.0), ds_cnn())
+    without = network_cost(target, ds_cnn())
+    assert cost.split.idle == pytest.approx(2.0 * cost.time_ns)
+    assert cost.energy_pj == pytest.approx(without.energy_pj + cost.split.idle)
+    assert "idle %" in cost.table()
+    assert "idle %" not in without.table()
+
+
+def test_precharge_counts_weight_changes(preset):
+    """One recharge per change: (C_wl + C_bl D_m) V^2 B_w MACs / s; ICCAD'23 leaves the own segment out."""
+    target = preset("dimc-64x16x8-dm32")
+    layer = Layer("conv", K=16, C=64, OX=8)
+    loops = ((Dim.OX, 8),)
+    mapping = LayerMapping(
+        SpatialMapping(columns={Dim.K: 16}, rows={Dim.C: 64}),
+        TemporalMapping({Operand.INPUT: ((), loops), Operand.OUTPUT: ((), loops), Operand.WEIGHT: (loops, ())}),
+    )
+    unit_pj = 0.35 * 0.81 * 8 / 1000
+    for conventions, segments in ((PHYSICAL, 33), (replace(PHYSICAL, precharge_other_cells=True), 32)):
+        cost = layer_cost(target, layer, mapping, conventions=conventions)
+        assert cost.array_pj.precharge == pytest.approx(unit_pj * segments * layer.macs / 8)
+    twice = layer_cost(target, layer, mapping, conventions=ZIGZAG_3_9).array_pj.precharge
+    assert twice == pytest.approx(unit_pj * 33 * (layer.macs // 8) / 8)
+
+
 def test_areas_count_every_instance(preset):
     target = preset("dimc-256x64")
     once, all_of_them = target.area_mm2(count_instances=False), target.area_mm2()
