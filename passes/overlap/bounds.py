@@ -1,0 +1,155 @@
+"""What no schedule of the same tiles beats, whatever its order and whichever bank of its layer a tile takes.
+
+Sheet 4.1: the larger of a resource and a dependency bound, here computed together. Per layer, `head` is a lower bound
+on when a tile can start and `tail` on what must follow after the layer's last tile:
+
+    bound = max over layers of C_T(heads) + tail
+
+A tile that reads V blocks of a producer on m banks of block time p starts no earlier than the last of these blocks
+ends at the earliest, and no earlier than (earliest start of any of them) + ceil(V / m) p.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcflow.passes.overlap.grid import box_maxima, box_tiles, output_grid
+from imcflow.passes.overlap.latency import free_order_end
+from imcflow.passes.overlap.layers import Axis, Edge, Graph, Layer
+from imcflow.passes.overlap.maxima import NOTHING
+from imcflow.passes.overlap.nests import OUTPUT_DIMS, Dim, Ints, Mapping
+from imcflow.passes.overlap.ready import Intervals, own_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Lower bounds on the end of a network, in ticks.
+
+    Args:
+        dependency: longest chain of tiles, with a bank for every tile.
+        resource: the banks of the busiest layer with the best heads and tails known.
+        bottleneck: the busiest layer alone, n_l p_l.
+    """
+
+    dependency: int
+    resource: int
+    bottleneck: int
+
+    @property
+    def best(self) -> int:
+        """The largest."""
+        return max(self.dependency, self.resource, self.bottleneck)
+
+
+def network_bounds(graph: Graph, mappings: Sequence[Mapping]) -> Bounds:
+    """Lower bounds on the end of a network whose layers have banks of their own.
+
+    Holds for all orders in which the reduction steps of a block stay on one bank.
+    """
+    tails = _tails(graph, mappings)
+    starts: list[Ints] = []
+    ends: list[Ints] = []
+    chains: list[Ints] = []
+    resource = dependency = 0
+    for index, (layer, mapping) in enumerate(zip(graph.layers, mappings, strict=True)):
+        head: Ints = np.zeros((1,) * len(mapping.loops), dtype=np.int64)
+        chain = head
+        for edge in layer.edges:
+            box = box_tiles(graph.layers[edge.producer], mappings[edge.producer], layer, mapping, edge)
+            chain = np.maximum(chain, box_maxima(chains[edge.producer], box))
+            head = np.maximum(head, box_maxima(ends[edge.producer], box))
+            head = np.maximum(head, _shared_head(mappings[edge.producer], starts[edge.producer], box))
+        p, tail = mapping.step_ticks, mapping.tail_ticks
+        full = np.broadcast_to(head, mapping.shape)
+        inside = np.broadcast_to(_has_outputs(layer, mapping), mapping.shape)
+        resource = max(resource, free_order_end(full[inside], p, mapping.banks) + tail + tails[index])
+        starts.append(_block_starts(mapping, full))
+        ends.append(_block_ends(mapping, full))
+        chains.append(_block_ends(mapping, np.broadcast_to(chain, mapping.shape)))
+        dependency = max(dependency, int(chains[-1].max()))
+    return Bounds(dependency, resource, max(mapping.latency_ticks for mapping in mappings))
+
+
+def _has_outputs(layer: Layer, mapping: Mapping) -> NDArray[np.bool_]:
+    """Which tiles lie at least partly inside the layer; tiles that only pad have no reader to wait for them."""
+    channels, rows, columns = (own_intervals(layer, mapping, dim) for dim in OUTPUT_DIMS)
+    return (channels.low <= channels.high) & (rows.low <= rows.high) & (columns.low <= columns.high)
+
+
+def _block_starts(mapping: Mapping, head: Ints) -> Ints:
+    """Earliest start of any step of each output tile."""
+    return -output_grid(mapping, -head)
+
+
+def _block_ends(mapping: Mapping, head: Ints) -> Ints:
+    """Earliest end of each output tile: its steps follow each other, and its last one waits for its own data."""
+    serial = _block_starts(mapping, head) + mapping.reduction_steps * mapping.step_ticks
+    return np.maximum(serial, output_grid(mapping, head) + mapping.step_ticks) + mapping.tail_ticks
+
+
+def _shared_head(mapping: Mapping, starts: Ints, box: tuple[Intervals, Intervals, Intervals]) -> Ints:
+    """Earliest end of all blocks of a box together on the producer's banks; NOTHING where the box is empty."""
+    earliest = -box_maxima(-starts, box)
+    blocks: Ints = np.ones((1,) * len(box[0].low.shape), dtype=np.int64)
+    for ranges in box:
+        blocks = blocks * np.maximum(ranges.high - ranges.low + 1, 0)
+    rounds = -(-blocks * mapping.reduction_banks // mapping.banks)
+    ticks = rounds * (mapping.reduction_steps * mapping.step_ticks) + mapping.tail_ticks
+    return np.where(blocks == 0, NOTHING, earliest + ticks)
+
+
+def _tails(graph: Graph, mappings: Sequence[Mapping]) -> list[int]:
+    """Least time from the end of a layer's last tile to the end of the network, by layer.
+
+    Counted over consumers that read every output of the layer: the last tile to end still feeds them.
+    """
+    tails = [0] * len(mappings)
+    for producer in reversed(range(len(mappings))):
+        layer = graph.layers[producer]
+        for index, edge in graph.consumers(producer):
+            if _reads_everything(layer, graph.layers[index], edge):
+                after = _remaining(graph.layers[index], mappings[index], edge) + tails[index]
+                tails[producer] = max(tails[producer], after)
+    return tails
+
+
+def _reads_everything(producer: Layer, consumer: Layer, edge: Edge) -> bool:
+    """Whether a consumer leaves no output of the producer unread."""
+    channels = consumer.K if consumer.channelwise else consumer.C
+    if not edge.all_channels and (edge.channel_offset or channels < producer.K):
+        return False
+    row_pools = [(pool.rows, pool.height) for pool in edge.pools]
+    column_pools = [(pool.columns, pool.width) for pool in edge.pools]
+    return (edge.all_rows or _covers(consumer.rows, consumer.P, row_pools, producer.P)) and (
+        edge.all_columns or _covers(consumer.columns, consumer.Q, column_pools, producer.Q)
+    )
+
+
+def _covers(window: Axis, outputs: int, pools: list[tuple[Axis, int]], size: int) -> bool:
+    """Whether windows, seen through poolings, read all of 0..size-1."""
+    read = np.arange(outputs)
+    sizes = [pooled for _, pooled in pools] + [size]
+    for axis, extent in zip([window, *(pool for pool, _ in pools)], sizes, strict=True):
+        taps = read[:, None] * axis.stride - axis.pad + np.arange(axis.size) * axis.dilation
+        read = np.unique(taps[(taps >= 0) & (taps < extent)])
+    return len(read) == size
+
+
+def _remaining(consumer: Layer, mapping: Mapping, edge: Edge) -> int:
+    """Least time of the tiles of a consumer that read one given tile of its producer."""
+    tiles = 1
+    if edge.all_channels or not consumer.channelwise:
+        tiles *= mapping.tiles(Dim.K)
+    if edge.all_rows:
+        tiles *= mapping.tiles(Dim.P)
+    if edge.all_columns:
+        tiles *= mapping.tiles(Dim.Q)
+    return math.ceil(tiles / mapping.banks) * mapping.step_ticks + mapping.tail_ticks
