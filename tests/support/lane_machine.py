@@ -48,9 +48,11 @@ class LaneMachine:
             assert f[name] == 0, f"{opcode.name} leaves {name}={f[name]}"
         tracks = [f[name] // self.domains for name in words]
         assert len(set(tracks)) == len(tracks), f"{opcode.name}: two words on one track"
-        a = self.read(f["a"], f["a_bits"], Flag.A_SIGNED in flags) if "a" in use.reads else None
-        b = self.read(f["b"], f["b_bits"], Flag.B_SIGNED in flags) if "b" in use.reads else None
-        r = self.read(f["r"], f["r_bits"], Flag.R_SIGNED in flags) if "r" in use.reads else None
+
+        def word(name: str, signed: Flag) -> Any:
+            return self.read(f[name], f[f"{name}_bits"], signed in flags) if name in use.reads else None
+
+        a, b, r = word("a", Flag.A_SIGNED), word("b", Flag.B_SIGNED), word("r", Flag.R_SIGNED)
         if Flag.R_IS_ZERO in flags:
             assert np.all(self.read(f["r"], f["r_bits"], False) == 0), "R is not zero"
         if opcode in (Opcode.STORE, Opcode.STORE_STEP):
@@ -58,8 +60,8 @@ class LaneMachine:
             self.outputs[f["port"], f["imm"]] = a if opcode is Opcode.STORE else self.look_up(a, f["imm2"])
             return
         if opcode is Opcode.CLEAR:
-            for word in range(f["imm"]):
-                self.write(f["r"] + word * self.domains, f["r_bits"], 0)
+            for index in range(f["imm"]):
+                self.write(f["r"] + index * self.domains, f["r_bits"], 0)
             return
         result: Any
         match opcode:

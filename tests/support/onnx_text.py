@@ -51,7 +51,7 @@ def onnxruntime_outputs(
         session.run(names, {name: array[begin : begin + step] for name, array in inputs.items()})
         for begin in range(0, count, step)
     ]
-    return {name: np.concatenate([part[index] for part in parts]) for index, name in enumerate(names)}
+    return {name: np.concatenate([np.asarray(part[index]) for part in parts]) for index, name in enumerate(names)}
 
 
 def imported_outputs(
