@@ -63,9 +63,15 @@ def output_bounds(matrix: IntMatrix, inputs: Bounds, bias: Int64Array) -> Bounds
         bias: int64 [outputs].
     """
     weights = np.asarray(matrix, dtype=np.int64)
-    positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
-    low = positive @ inputs.low + negative @ inputs.high + bias
-    high = positive @ inputs.high + negative @ inputs.low + bias
+    largest = int(np.abs(weights).max(initial=0)) * int(
+        max(np.abs(inputs.low).max(initial=0), inputs.high.max(initial=0))
+    )
+    # Below 2**53 float64 is exact, and its matrix product is a hundred times as fast.
+    dtype = np.float64 if largest * (weights.shape[1] + 1) < 1 << 53 else np.int64
+    positive, negative = np.maximum(weights, 0).astype(dtype), np.minimum(weights, 0).astype(dtype)
+    lowest, highest = inputs.low.astype(dtype), inputs.high.astype(dtype)
+    low = (positive @ lowest + negative @ highest).astype(np.int64) + bias
+    high = (positive @ highest + negative @ lowest).astype(np.int64) + bias
     return Bounds(low, high)
 
 
