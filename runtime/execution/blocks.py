@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 RangeRunner = Callable[[int, int], None]
 """Runs blocks first <= block < last."""
@@ -51,21 +50,50 @@ class BlockPool:
             for start in starts:
                 runners[0](start, min(start + blocks_per_call, block_count))
             return
-        lock, stopped = threading.Lock(), threading.Event()
-
-        def work(runner: RangeRunner) -> None:
-            while not stopped.is_set():
-                with lock:
-                    taken = list(itertools.islice(starts, 1))
-                if not taken:
-                    return
-                runner(taken[0], min(taken[0] + blocks_per_call, block_count))
-
-        futures = [self._pool.submit(work, runner) for runner in runners]
+        work = _Work(starts, blocks_per_call, block_count)
+        futures: list[Future[None]] = []
         try:
+            futures += [self._pool.submit(work.run, runner) for runner in runners]
             for future in futures:
                 future.result()
         finally:
-            stopped.set()
-            for future in futures:
-                future.exception()
+            work.stop()
+
+
+class _Work:
+    """The ranges that workers take, and how many workers are inside one."""
+
+    def __init__(self, starts: Iterator[int], blocks_per_call: int, block_count: int) -> None:
+        self._starts = starts
+        self._blocks_per_call = blocks_per_call
+        self._block_count = block_count
+        self._condition = threading.Condition()
+        self._running = 0
+        self._stopped = False
+
+    def run(self, runner: RangeRunner) -> None:
+        """Take and run ranges until there are none, or until told to stop."""
+        while True:
+            with self._condition:
+                start = None if self._stopped else next(self._starts, None)
+                if start is None:
+                    return
+                self._running += 1
+            try:
+                runner(start, min(start + self._blocks_per_call, self._block_count))
+            finally:
+                with self._condition:
+                    self._running -= 1
+                    self._condition.notify_all()
+
+    def stop(self) -> None:
+        """Hand out no more ranges and wait for those that run: their memory may be freed only after that."""
+        self._stopped = True
+        while True:
+            try:
+                with self._condition:
+                    while self._running:
+                        self._condition.wait()
+                return
+            except KeyboardInterrupt:
+                continue  # the caller is being interrupted already
