@@ -123,13 +123,14 @@ def _tails(graph: Graph, mappings: Sequence[Mapping]) -> list[int]:
 
 def _reads_everything(producer: Layer, consumer: Layer, edge: Edge) -> bool:
     """Whether a consumer leaves no output of the producer unread."""
-    channels = consumer.K if consumer.channelwise else consumer.C
+    channels = consumer.K if consumer.channelwise or edge.at_output else consumer.C
     if not edge.all_channels and (edge.channel_offset or channels < producer.K):
         return False
     row_pools = [(pool.rows, pool.height) for pool in edge.pools]
     column_pools = [(pool.columns, pool.width) for pool in edge.pools]
-    return (edge.all_rows or _covers(consumer.rows, consumer.P, row_pools, producer.P)) and (
-        edge.all_columns or _covers(consumer.columns, consumer.Q, column_pools, producer.Q)
+    rows, columns = (Axis(), Axis()) if edge.at_output else (consumer.rows, consumer.columns)
+    return (edge.all_rows or _covers(rows, consumer.P, row_pools, producer.P)) and (
+        edge.all_columns or _covers(columns, consumer.Q, column_pools, producer.Q)
     )
 
 
@@ -146,7 +147,7 @@ def _covers(window: Axis, outputs: int, pools: list[tuple[Axis, int]], size: int
 def _remaining(consumer: Layer, mapping: Mapping, edge: Edge) -> int:
     """Least time of the tiles of a consumer that read one given tile of its producer."""
     tiles = 1
-    if edge.all_channels or not consumer.channelwise:
+    if edge.all_channels or not (consumer.channelwise or edge.at_output):
         tiles *= mapping.tiles(Dim.K)
     if edge.all_rows:
         tiles *= mapping.tiles(Dim.P)

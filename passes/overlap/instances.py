@@ -91,7 +91,8 @@ def random_graph(random: Random, layers: int, reductions: bool = True) -> tuple[
             height, width = random.randint(1, 6), random.randint(1, 6)
             pools = (Pool(_axis(random), _axis(random), height, width),) if random.random() < 0.2 else ()
             whole = random.random() < 0.15
-            edges.append(Edge.whole(producer) if whole else Edge(producer, random.choice([0, 0, 2]), pools=pools))
+            offset, at_output = random.choice([0, 0, 2]), random.random() < 0.2
+            edges.append(Edge.whole(producer) if whole else Edge(producer, offset, at_output=at_output, pools=pools))
         channelwise = random.random() < 0.2
         layer = Layer(
             f"layer{index}",

@@ -1,7 +1,7 @@
 """Layers and the edges between them: which part of a producer's output a tile of a consumer reads.
 
 Element-wise work (activation, requantisation, addition of branches) is part of the tile that reads or writes the data,
-so a join is a layer with several edges, and a pooling may be a window on an edge instead of a layer of its own.
+so a join is one more edge, and a pooling may be a window on an edge. Both may also be layers of their own.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Edge:
         all_channels: every tile reads all channels of the producer.
         all_rows: every tile reads all rows.
         all_columns: every tile reads all columns; all three together are a flatten or a whole matrix operand.
+        at_output: the tile reads what lies at its own outputs (the other operand of a residual addition).
         pools: poolings passed on the way, the one nearest to the consumer first.
     """
 
@@ -68,6 +69,7 @@ class Edge:
     all_channels: bool = False
     all_rows: bool = False
     all_columns: bool = False
+    at_output: bool = False
     pools: tuple[Pool, ...] = ()
 
     @classmethod

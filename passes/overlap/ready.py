@@ -74,26 +74,32 @@ def read_box(producer: Layer, consumer: Layer, mapping: Mapping, edge: Edge) -> 
 
     channels = whole(producer.K)
     if not edge.all_channels:
-        own = own_intervals(consumer, mapping, Dim.K if consumer.channelwise else Dim.C)
+        own = own_intervals(consumer, mapping, Dim.K if consumer.channelwise or edge.at_output else Dim.C)
         channels = Intervals(own.low - edge.channel_offset, own.high - edge.channel_offset).clipped(producer.K)
     rows, columns = whole(producer.P), whole(producer.Q)
     if not edge.all_rows:
         pools = [(pool.rows, pool.height) for pool in edge.pools]
-        rows = _read_range(consumer, mapping, Dim.P, Dim.R, consumer.rows, pools).clipped(producer.P)
+        taps = None if edge.at_output else (Dim.R, consumer.rows)
+        rows = _read_range(consumer, mapping, Dim.P, taps, pools).clipped(producer.P)
     if not edge.all_columns:
         pools = [(pool.columns, pool.width) for pool in edge.pools]
-        columns = _read_range(consumer, mapping, Dim.Q, Dim.S, consumer.columns, pools).clipped(producer.Q)
+        taps = None if edge.at_output else (Dim.S, consumer.columns)
+        columns = _read_range(consumer, mapping, Dim.Q, taps, pools).clipped(producer.Q)
     return channels, rows, columns
 
 
 def _read_range(
-    layer: Layer, mapping: Mapping, output: Dim, kernel: Dim, axis: Axis, pools: list[tuple[Axis, int]]
+    layer: Layer, mapping: Mapping, output: Dim, taps: tuple[Dim, Axis] | None, pools: list[tuple[Axis, int]]
 ) -> Intervals:
-    position, tap = own_intervals(layer, mapping, output), own_intervals(layer, mapping, kernel)
-    empty = (position.low > position.high) | (tap.low > tap.high)
-    low = position.low * axis.stride + tap.low * axis.dilation - axis.pad
-    high = position.high * axis.stride + tap.high * axis.dilation - axis.pad
-    ranges = Intervals(low, np.where(empty, NOTHING, high))
+    """Rows or columns read through the layer's window (kernel dimension and axis in `taps`) and through poolings."""
+    ranges = own_intervals(layer, mapping, output)
+    if taps is not None:
+        kernel, axis = taps
+        tap = own_intervals(layer, mapping, kernel)
+        empty = (ranges.low > ranges.high) | (tap.low > tap.high)
+        low = ranges.low * axis.stride + tap.low * axis.dilation - axis.pad
+        high = ranges.high * axis.stride + tap.high * axis.dilation - axis.pad
+        ranges = Intervals(low, np.where(empty, NOTHING, high))
     for pool, size in pools:
         ranges = ranges.clipped(size).through(pool)
     return ranges

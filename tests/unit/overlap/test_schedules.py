@@ -114,7 +114,7 @@ def test_a_skip_connection_holds_its_buffer():
     layers = (
         Layer("stem", K=4, C=1, P=8, Q=8),
         Layer("a", K=4, C=4, P=8, Q=8, rows=Axis(3, pad=1), columns=Axis(3, pad=1), edges=(Edge(0),)),
-        Layer("b", K=4, C=4, P=8, Q=8, rows=Axis(3, pad=1), columns=Axis(3, pad=1), edges=(Edge(1),)),
+        Layer("b", K=4, C=4, P=8, Q=8, edges=(Edge(1), Edge(0, at_output=True))),
         Layer("join", K=4, C=1, P=8, Q=8, channelwise=True, edges=(Edge(0), Edge(2))),
     )
     graph = Graph("residual", layers)
