@@ -51,8 +51,8 @@ class ImcFoldThresholds(ModulePass):
 
     name: ClassVar[str] = "imc-fold-thresholds"
 
-    max_levels: int = 255
-    """Most thresholds per channel: 255 gives 8-bit results."""
+    max_levels: int = 1023
+    """Most thresholds per channel: 1023 gives 10-bit results, what 8-bit activations need where they are summed."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the network in place."""

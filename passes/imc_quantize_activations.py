@@ -79,11 +79,18 @@ class ImcQuantizeActivations(ModulePass):
     bits: int = 8
     """Of every activation."""
 
+    shared_bits: int = 2
+    """How many more bits tensors get that share a scale because they are added or concatenated: a common scale fits
+    none of them, and what they cost is the digital unit's thresholds and one addition, not a layer."""
+
     method: Literal["minmax", "percentile", "mse"] = "minmax"
     """How ranges follow from samples."""
 
     percentile: float = 99.99
     """Of `percentile`: share of the values inside the range, in percent."""
+
+    sums: Literal["integer", "real"] = "integer"
+    """How two tensors are added."""
 
     max_weight_bits: int = 8
     """Layers whose weights need more bits stay in floating point, and so do their inputs."""
@@ -92,10 +99,14 @@ class ImcQuantizeActivations(ModulePass):
         """Rewrite the network in place."""
         if not 1 <= self.bits <= MOST_BITS:
             raise ImcflowError(f"imc-quantize-activations: bits={self.bits} is outside 1 ... {MOST_BITS}")
+        if not 0 <= self.shared_bits <= MOST_BITS - self.bits:
+            raise ImcflowError(
+                f"imc-quantize-activations: shared_bits={self.shared_bits} is outside 0 ... {MOST_BITS - self.bits}"
+            )
         if not 50 < self.percentile <= 100:
             raise ImcflowError(f"imc-quantize-activations: percentile={self.percentile} is outside 50 ... 100")
         block = network_block(op)
-        groups = find_sites(block, self.max_weight_bits)
+        groups = find_sites(block, self.max_weight_bits, integer_sums=self.sums == "integer")
         if not groups:
             return
         samples = _collect(op, read_arrays(Path(self.calibration)), [site.value for group in groups for site in group])
@@ -111,8 +122,9 @@ class ImcQuantizeActivations(ModulePass):
             return [fit_single(samples[group[0].value], self.bits, self.method, self.percentile)]
         signed = [not site.never_negative for site in group]
         found = [samples[site.value] for site in group]
-        scale = fit_group(found, signed, self.bits, self.method, self.percentile)
-        templates = [symmetric(1.0, self.bits, signed=is_signed) for is_signed in signed]
+        bits = self.bits + (self.shared_bits if len(group) > 1 else 0)
+        scale = fit_group(found, signed, bits, self.method, self.percentile)
+        templates = [symmetric(1.0, bits, signed=is_signed) for is_signed in signed]
         return [IntegerRange(scale, 0, template.low, template.high) for template in templates]
 
 

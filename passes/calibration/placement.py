@@ -44,7 +44,7 @@ class Site:
     never_negative: bool = False
 
 
-def find_sites(block: Block, max_weight_bits: int) -> list[list[Site]]:
+def find_sites(block: Block, max_weight_bits: int, *, integer_sums: bool) -> list[list[Site]]:
     """Return groups of tensors; the tensors of a group share one scale.
 
     Integers are needed by the linear layers with integer weights, and on the way to them by means and by additions of
@@ -52,7 +52,7 @@ def find_sites(block: Block, max_weight_bits: int) -> list[list[Site]]:
     """
     sites: dict[SSAValue, Site] = {}
     groups = _Groups()
-    for reader in _readers(block, max_weight_bits):
+    for reader in _readers(block, max_weight_bits, integer_sums=integer_sums):
         roots: list[SSAValue] = []
         for operand in _data_operands(reader):
             # A sum reads its summands where they stand: what they are made of is also read without being rounded.
@@ -72,7 +72,7 @@ def find_sites(block: Block, max_weight_bits: int) -> list[list[Site]]:
     return list(result.values())
 
 
-def _readers(block: Block, max_weight_bits: int) -> list[Operation]:
+def _readers(block: Block, max_weight_bits: int, *, integer_sums: bool) -> list[Operation]:
     """Return the ops that need integers, in program order."""
     needed: set[SSAValue] = set()
     readers: list[Operation] = []
@@ -85,7 +85,7 @@ def _readers(block: Block, max_weight_bits: int) -> list[Operation]:
             and is_float(op.input)
             and not isinstance(weight_form(op.weights, max_weight_bits), str)
         )
-        is_between = result in needed and (_is_mean(op) or is_residual_sum(op))
+        is_between = result in needed and (_is_mean(op) or (integer_sums and is_residual_sum(op)))
         if is_layer or is_between:
             readers.insert(0, op)
         if is_layer or result in needed:

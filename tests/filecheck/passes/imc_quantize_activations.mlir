@@ -2,13 +2,13 @@
 // RUN: not imc-opt %s -p 'imc-quantize-activations{calibration="%S/Inputs/calibration.npz" bits=17}' 2>&1 | filecheck %s --check-prefix=BITS
 // RUN: not imc-opt %s -p 'imc-quantize-activations{calibration="%S/Inputs/missing.npz"}' 2>&1 | filecheck %s --check-prefix=MISSING
 
-// The samples are -1.5, ..., 3; the input gets a zero point, the summands share a symmetric scale, relu is unsigned.
+// The samples are -1.5, ..., 3; the input gets a zero point, the summands share a symmetric scale and get two more bits.
 // CHECK: imc.activation_report = [{tensor = "input 'image'", bits = 4 : i64, signed = 0 : i64, scale = {{.*}}, zero_point = 5 : i64
 // CHECK: imc.quantize %x, {{.*}} {low = 0 : i64, high = 15 : i64} : (tensor<?x2xf32>, tensor<f32>, tensor<ui3>) -> tensor<?x2xui4>
 // CHECK: imc.gemm {{.*}} loc("fc1")
-// CHECK: imc.quantize {{.*}} {low = -8 : i64, high = 7 : i64} : {{.*}} -> tensor<?x2xsi4> loc("fc1")
+// CHECK: imc.quantize {{.*}} {low = -32 : i64, high = 31 : i64} : {{.*}} -> tensor<?x2xsi6> loc("fc1")
 // CHECK: imc.relu {{.*}} loc("act")
-// CHECK: imc.quantize {{.*}} {low = 0 : i64, high = 15 : i64} : {{.*}} -> tensor<?x2xui4> loc("act")
+// CHECK: imc.quantize {{.*}} {low = 0 : i64, high = 63 : i64} : {{.*}} -> tensor<?x2xui6> loc("act")
 // CHECK: imc.add
 // CHECK: imc.quantize {{.*}} loc("sum")
 // CHECK: imc.gemm {{.*}} loc("fc2")

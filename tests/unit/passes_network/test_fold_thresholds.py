@@ -106,13 +106,13 @@ KEPT: dict[str, str] = {
         func.return %q : tensor<?x1x1x2xsi2>
       }""",
     "too many levels": """
-      func.func @main(%x: tensor<?x2xsi12>) -> tensor<?x2xsi10> {
+      func.func @main(%x: tensor<?x2xsi12>) -> tensor<?x2xsi12> {
         %s = imc.constant dense<1.5> : tensor<f32> as tensor<f32>
         %z = imc.constant dense<0> : tensor<i8> as tensor<ui1>
         %b = imc.cast %x : (tensor<?x2xsi12>) -> tensor<?x2xf32>
-        %q = imc.quantize %b, %s, %z {low = -512 : i64, high = 511 : i64}
-          : (tensor<?x2xf32>, tensor<f32>, tensor<ui1>) -> tensor<?x2xsi10>
-        func.return %q : tensor<?x2xsi10>
+        %q = imc.quantize %b, %s, %z {low = -2048 : i64, high = 2047 : i64}
+          : (tensor<?x2xf32>, tensor<f32>, tensor<ui1>) -> tensor<?x2xsi12>
+        func.return %q : tensor<?x2xsi12>
       }""",
     "wide and not provably monotone": """
       func.func @main(%x: tensor<?x2xsi24>) -> tensor<?x2xui2> {

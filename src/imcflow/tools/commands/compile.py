@@ -23,7 +23,7 @@ def command(
         typer.Option("--calibrate", metavar="IN.npz", help="sample inputs for models with float activations"),
     ] = None,
     activation_bits: Annotated[
-        int | None, typer.Option("--activation-bits", min=1, max=8, help="bits of calibrated activations")
+        int | None, typer.Option("--activation-bits", min=1, max=14, help="bits of calibrated activations")
     ] = None,
     pipeline: Annotated[str | None, typer.Option("--pipeline", help="run this pass pipeline instead")] = None,
     print_pipeline: Annotated[
