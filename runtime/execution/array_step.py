@@ -80,9 +80,13 @@ class ArrayStep:
                     f"kernel '{stream.name}': an input has {len(lane_offsets)} output positions, "
                     f"the outputs have {self._lanes}"
                 )
+            element_offsets = layout.element_offsets()
+            reached = int(lane_offsets.max(initial=0)) + int(element_offsets.max(initial=0))
+            if min(layout.window.pads) < 0 or reached >= layout.plane_bytes:
+                raise ProgramError(f"kernel '{stream.name}': an input window reaches outside its padded map")
             runs = gather_runs(lane_offsets, 64 * words)
             slots[InputSlot.BYTE_STRIDE] = layout.plane_bytes
-            slots[InputSlot.OFFSETS] = self._bind(layout.element_offsets())
+            slots[InputSlot.OFFSETS] = self._bind(element_offsets)
             slots[InputSlot.RUN_INDEX] = self._bind(runs.index)
             slots[InputSlot.RUNS] = self._bind(runs.runs)
         self._context = self._bound_context()

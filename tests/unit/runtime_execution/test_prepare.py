@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.execution.array_step import fitted_words
+from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, fitted_words
 from imcflow.runtime.execution.prepare import prepare_kernel
 from imcflow.runtime.execution.step_masks import step_masks
 from imcflow.runtime.execution.windows import gather_runs
+from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.isa import Flag, Opcode, instruction_dtype
 from imcflow.runtime.kernels.layout import RESERVED_CELLS, Handler
 from imcflow.runtime.program import ApKernel
@@ -54,6 +55,14 @@ def test_instructions_outside_their_ranges_are_refused(
     kernel = replace(random_stream(1)[0], instructions=table(fields))
     with pytest.raises(ProgramError, match=message):
         prepare_kernel(kernel, 64, fused=True)
+
+
+def test_windows_outside_their_maps_are_refused(random_stream: StreamMaker) -> None:
+    kernel, tensors = random_stream(1)
+    outside = replace(kernel.inputs[0], pads=(-1, 0, 1, 0))
+    prepared = prepare_kernel(replace(kernel, inputs=(outside, kernel.inputs[1])), 64, fused=True)
+    with pytest.raises(ProgramError, match="an input window reaches outside its padded map"):
+        ArrayStep(prepared, len(tensors[0]), ArraySettings("word", or_latch=False), 8, Workspace())
 
 
 def test_cells_are_numbered_densely_and_words_stay_together(random_stream: StreamMaker) -> None:
