@@ -59,7 +59,8 @@ def test_instructions_outside_their_ranges_are_refused(
 
 def test_windows_outside_their_maps_are_refused(random_stream: StreamMaker) -> None:
     kernel, tensors = random_stream(1)
-    outside = replace(kernel.inputs[0], pads=(-1, 0, 1, 0))
+    top, left, bottom, right = kernel.inputs[0].pads
+    outside = replace(kernel.inputs[0], pads=(-1, left, bottom + top + 1, right))
     prepared = prepare_kernel(replace(kernel, inputs=(outside, kernel.inputs[1])), 64, fused=True)
     with pytest.raises(ProgramError, match="an input window reaches outside its padded map"):
         ArrayStep(prepared, len(tensors[0]), ArraySettings("word", or_latch=False), 8, Workspace())
