@@ -1,4 +1,4 @@
-"""Weight packing: planes, passes and macros beside bounds, the exact solver and the released heuristic.
+"""Weight packing: planes, passes, macros and energy-delay products beside bounds, optima and other ways.
 
     python benchmarks/packing.py                    every table
     python benchmarks/packing.py cases macros       some of them
@@ -22,11 +22,15 @@ from random import Random
 from typing import Any
 
 from imcflow.passes.packing import LayerShape, MacroGeometry, PackingResult, PackingStyle, pack_weights
+from imcflow.passes.packing.baselines import WeightPolicy, policy_cost
 from imcflow.passes.packing.checker import check_packing, count_passes
+from imcflow.passes.packing.economy import Machine
 from imcflow.passes.packing.instances import InstanceKind, small_instance
 from imcflow.passes.packing.networks import MLPERF_TINY, reference_network
 from imcflow.passes.packing.stacked import stack_planes
+from imcflow.passes.packing.sweep import pareto_front, sweep_macros
 from imcflow.passes.packing.tile_packer import pack_tiles
+from imcflow.targets.crossbar.macro import Macro, MacroKind
 
 ARRAYS = [(16, 256, 4), (16, 256, 1), (32, 32, 4), (64, 64, 1), (64, 256, 1), (16, 64, 8), (32, 128, 8)]
 
@@ -64,6 +68,7 @@ MOST_MEDIAN_SECONDS_MACROS = 0.02
 MACRO_SIZES = [(64, 64), (128, 128), (256, 256), (512, 512), (256, 1152), (1024, 1024)]
 SMALL_INSTANCES = 24
 EXACT_EFFORT = 30.0
+MOST_AREA_MM2 = 2.0
 LEAST_PROVED = 40
 
 Row = dict[str, Any]
@@ -318,7 +323,104 @@ def large(report: Report) -> None:
     report.note("large_worst_cpu_s", worst, f"\nlongest packing: {worst:.1f} s CPU")
 
 
-TABLES: dict[str, Callable[[Report], None]] = {"cases": cases, "macros": macros, "exact": exact, "large": large}
+def machines() -> dict[str, Machine]:
+    """Four-bit macros of the study array and others, 28 nm, 0.9 V; analog ones convert b + log2(rows) / 2 bits."""
+
+    def digital(columns: int, rows: int, count: int) -> Machine:
+        macro = Macro(MacroKind.DIGITAL, rows, columns, weight_bits=4, activation_bits=4, macro_count=count)
+        return Machine(macro, output_bits=4)
+
+    analog = Macro(MacroKind.ANALOG, 256, 16, weight_bits=4, activation_bits=4, adc_bits=5, macro_count=4)
+    return {
+        "DIMC 16x256x4": digital(16, 256, 4),
+        "AIMC 16x256x4": Machine(analog, output_bits=4),
+        "DIMC 32x128x8": digital(32, 128, 8),
+        "DIMC 16x64x64": digital(16, 64, 64),
+    }
+
+
+def edp(report: Report) -> None:
+    """Energy-delay products of the ways to bring weights to the macros, without and with copies of layers."""
+    rows: list[Row] = []
+    reached: dict[str, list[str]] = {"10x": [], "100x": [], "below 10x": []}
+    for name, machine in machines().items():
+        for network in MLPERF_TINY:
+            layers = reference_network(network)
+            for copies in (False, True):
+                costs = {policy: policy_cost(layers, machine, policy, copies=copies) for policy in WeightPolicy}
+                packed = costs[WeightPolicy.PACKED]
+                for dram_pj_per_bit in (50.0, 3.7):
+                    priced = replace(machine, dram_pj_per_bit=dram_pj_per_bit)
+                    reload = policy_cost(layers, priced, WeightPolicy.RELOAD_DRAM, copies=copies)
+                    costs[WeightPolicy.RELOAD_DRAM] = reload
+                    gain = reload.edp_uj_us / packed.edp_uj_us
+                    case = f"{network} on {name}, {dram_pj_per_bit:g} pJ/bit{', copies' if copies else ''}"
+                    reached["100x" if gain >= 100 else "10x" if gain >= 10 else "below 10x"].append(case)
+                    report.require(gain > 1, f"packing does not pay: {case}")
+                    row: Row = {
+                        "machine": name,
+                        "network": network,
+                        "copies": "yes" if copies else "no",
+                        "DRAM pJ/b": dram_pj_per_bit,
+                        "array uJ": packed.array_pj / 1e6,
+                        "buffer uJ": packed.activations_pj / 1e6,
+                        "us": packed.latency_us,
+                        "EDP uJ us": packed.edp_uj_us,
+                        "mm2": packed.area_mm2,
+                    }
+                    for policy, cost in costs.items():
+                        if policy is not WeightPolicy.PACKED:
+                            row[f"{policy.value} /"] = cost.edp_uj_us / packed.edp_uj_us
+                    row |= {
+                        "reload uJ": reload.weights_pj / 1e6,
+                        "reload us": reload.weight_cycles * reload.clock_ns / 1e3,
+                        "stacked mm2": costs[WeightPolicy.STACKED].area_mm2,
+                        "spread mm2": costs[WeightPolicy.SPREAD].area_mm2,
+                    }
+                    rows.append(row)
+    report.add("energy-delay product of packed weights, and of the others relative to it", rows)
+    for bar, found in reached.items():
+        report.note(f"edp_gain_{bar}", found, f"\ngain over reloading from DRAM {bar}: " + "; ".join(found))
+
+
+def sweep(report: Report) -> None:
+    """Macro sizes under an area budget: the front of energy-delay product and area for each network."""
+    rows: list[Row] = []
+    machine = machines()["DIMC 16x256x4"]
+    start = time.process_time()
+    for network in MLPERF_TINY:
+        layers = reference_network(network)
+        grid = sweep_macros(
+            layers, machine, (8, 16, 32, 64), (32, 64, 128, 256), (1, 4, 16, 64), most_area_mm2=MOST_AREA_MM2
+        )
+        points = list(grid)
+        rows.extend(
+            {
+                "network": network,
+                "columns": point.geometry.columns,
+                "rows": point.geometry.rows,
+                "macros": point.geometry.macros,
+                "planes": point.geometry.planes,
+                "mm2": point.cost.area_mm2,
+                "uJ": point.cost.energy_uj,
+                "us": point.cost.latency_us,
+                "EDP uJ us": point.cost.edp_uj_us,
+            }
+            for point in pareto_front(points)
+        )
+    seconds = time.process_time() - start
+    report.add(f"Pareto fronts of EDP and area up to {MOST_AREA_MM2:g} mm2 of macros, 4b DIMC", rows)
+    report.note("sweep_cpu_s", seconds, f"\n64 architectures x 4 networks: {seconds:.1f} s CPU")
+
+
+TABLES: dict[str, Callable[[Report], None]] = {
+    "cases": cases,
+    "macros": macros,
+    "exact": exact,
+    "large": large,
+    "edp": edp,
+    "sweep": sweep,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from imcflow.passes.packing.economy import Machine, PackedCost, WeightSource, packed_cost
-from imcflow.passes.packing.fitting import fit_network
+from imcflow.passes.packing.fitting import choose_depth
 from imcflow.passes.packing.packer import pack_weights
 from imcflow.passes.packing.shapes import LayerShape, PackingStyle, slice_count
 from imcflow.passes.packing.stacked import spread_macros, stack_planes
@@ -39,7 +39,7 @@ def policy_cost(
         machine: macros and memories.
         policy: where the weights are.
         copies: a reloading policy fills the macros that a layer would leave idle with copies of it (they are read
-            once and written everywhere), and the packed ones choose copies within the planes of `STACKED`.
+            once and written everywhere), and the packed ones choose copies and depth together.
 
     Raises:
         PackingError: there are no layers.
@@ -47,7 +47,7 @@ def policy_cost(
     geometry = machine.geometry
     if copies and policy in (WeightPolicy.PACKED, WeightPolicy.PACKED_TILES):
         style = PackingStyle.SLICE if policy is WeightPolicy.PACKED else PackingStyle.TILE
-        return fit_network(layers, machine, stack_planes(layers, geometry).planes, style).cost
+        return choose_depth(layers, machine, style).cost
     if policy is WeightPolicy.PACKED:
         return packed_cost(pack_weights(layers, geometry), machine)
     if policy is WeightPolicy.PACKED_TILES:

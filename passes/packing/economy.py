@@ -13,13 +13,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from imcflow.passes.packing.shapes import MacroGeometry, PackingResult
+from imcflow.passes.packing.shapes import MacroGeometry, PackingError, PackingResult
 from imcflow.targets.crossbar.array_energy import array_energy_pj
 from imcflow.targets.crossbar.conventions import PHYSICAL, Conventions
-from imcflow.targets.crossbar.layers import Dim, Layer
+from imcflow.targets.crossbar.layers import Dim, Layer, Operand
 from imcflow.targets.crossbar.macro import Macro
 from imcflow.targets.crossbar.mapping import SpatialMapping
+from imcflow.targets.crossbar.memory import MemoryLevel, levels_of
 from imcflow.targets.crossbar.peak import clock_period_ns, macro_area_mm2
+from imcflow.targets.crossbar.target import CrossbarTarget
 
 DEEP_CELL_DELAY_NS_PER_PLANE = 0.00653
 """Clock period per plane of deep cells (weight packing branch of zigzag-imc, commit 827a907)."""
@@ -80,6 +82,35 @@ class Machine:
             return 0.0
         width = self.sram_bits_per_cycle if source is WeightSource.SRAM else self.dram_bits_per_cycle
         return weights * self.macro.weight_bits / width
+
+
+def machine_of(target: CrossbarTarget, output_bits: int = 8) -> Machine:
+    """The machine of a hardware description.
+
+    Args:
+        target: its macro, the innermost buffer of inputs and outputs, and the outermost memory of weights count.
+        output_bits: width of a stored output.
+
+    Raises:
+        PackingError: no memory level holds both inputs and outputs.
+    """
+    buffers = [level for level in target.hierarchy if {Operand.INPUT, Operand.OUTPUT} <= set(level.operands)]
+    if not buffers:
+        raise PackingError(f"{target.name}: no memory level holds both inputs and outputs")
+    weights = levels_of(target.hierarchy, Operand.WEIGHT)
+    cells, outermost = weights[0], weights[-1]
+    return Machine(
+        target.macro,
+        activation_pj_per_bit=buffers[0].read_energy_pj / _width_bits(buffers[0]),
+        output_bits=output_bits,
+        dram_pj_per_bit=outermost.read_energy_pj / _width_bits(outermost),
+        dram_bits_per_cycle=_width_bits(outermost),
+        cell_write_pj_per_bit=cells.write_energy_pj / target.macro.weight_bits,
+    )
+
+
+def _width_bits(level: MemoryLevel) -> int:
+    return max(port.max_width_bits for port in level.ports)
 
 
 @dataclass(frozen=True, slots=True)

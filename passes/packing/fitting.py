@@ -24,6 +24,9 @@ from imcflow.passes.packing.tile_packer import pack_tiles
 FOLD_FACTORS = (1.02, 1.05, 1.1, 1.2, 1.4, 1.7, 2.0, 3.0, 4.0)
 """Budgets of passes tried when tiles do not fit, relative to the minimum."""
 
+DEPTH_FACTORS = (1.0, 2.0)
+"""Depths tried for copies, relative to the planes that single copies need."""
+
 
 @dataclass(frozen=True, slots=True)
 class FittedNetwork:
@@ -76,6 +79,33 @@ def fit_network(
     if style is PackingStyle.TILE:
         choices.extend(_folded(layers, machine, geometry, shortage))
     return min(choices, key=lambda choice: choice.cost.edp_uj_us)
+
+
+def choose_depth(
+    layers: Sequence[LayerShape], machine: Machine, style: PackingStyle = PackingStyle.SLICE
+) -> FittedNetwork:
+    """A resident network with copies, in macros whose depth is chosen, too: deeper cells hold more but are slower.
+
+    Args:
+        layers: the network.
+        machine: macros and memories.
+        style: geometry of the placement.
+
+    Raises:
+        PackingError: there are no layers.
+    """
+    plain = pack_weights(layers, machine.geometry, style)
+    everything = tuple(range(len(layers)))
+    best = FittedNetwork(plain, everything, (), packed_cost(plain, machine), ())
+    for planes in sorted({int(plain.planes * factor) for factor in DEPTH_FACTORS}):
+        geometry = replace(machine.geometry, planes=planes)
+        fitted = _with_copies(layers, machine, geometry, style, plain)
+        if fitted.resident is None:
+            continue
+        cost = packed_cost(fitted.resident, machine)
+        if cost.edp_uj_us < best.cost.edp_uj_us:
+            best = replace(fitted, cost=cost)
+    return best
 
 
 def _with_copies(

@@ -37,8 +37,8 @@ DEFAULT_EFFORT = 200
 MOST_CUTS = 8
 """A layer is cut into at most this many times its fewest row parts or column parts."""
 
-MOST_COARSER_CUTS = 4
-"""Coarser cuts of a layer that are tried once the number of planes is settled."""
+COARSER_CUTS = 8
+"""Of the coarser cuts of a layer, this many coarsest and about as many between are tried once planes are settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +237,12 @@ class _Search:
 
     def _coarsened(self, plan: _Plan) -> _Plan:
         """The plan with layers cut into fewer slices wherever that costs neither planes nor passes."""
-        for layer, choices in enumerate(self._cuts):
+        for layer in [*range(len(self._cuts))] * 2:
             known = plan.cuts[layer]
-            coarser = [cut for cut in choices if cut.slices < known.slices and cut.passes <= known.passes]
-            for cut in sorted(coarser, key=lambda cut: (cut.slices, cut.volume))[:MOST_COARSER_CUTS]:
+            coarser = [cut for cut in self._cuts[layer] if cut.slices < known.slices and cut.passes <= known.passes]
+            coarser.sort(key=lambda cut: (cut.slices, cut.volume))
+            some = coarser[:COARSER_CUTS] + coarser[COARSER_CUTS :: max(1, len(coarser) // COARSER_CUTS)]
+            for cut in some:
                 cuts = (*plan.cuts[:layer], cut, *plan.cuts[layer + 1 :])
                 tried = self._evaluated(cuts, plan.order, plan.planes)
                 if tried.planes <= plan.planes:
