@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import imcflow
+from imcflow.api import CompileOptions, compile_model
+from imcflow.checking import check_program
 from imcflow.compiled import CompiledProgram
 
 CNV_FILES = ("cnvW2A2_affine.onnx", "cnvW2A2_qonnx.onnx")
@@ -33,8 +35,7 @@ def test_cnv_word_fidelity_equals_the_golden_logits_of_500_images(cnv: CompiledP
     golden = cnv_golden(models_dir)
     labels = np.load(models_dir / "data" / "cifar10_test_0_499.npz")["y"]
     accuracy = float((logits.argmax(1) == labels).mean())
-    sys_message = f"CNV-W2A2 accuracy on 500 CIFAR-10 images: {accuracy:.3f}"
-    print(sys_message)
+    print(f"CNV-W2A2 accuracy on 500 CIFAR-10 images: {accuracy:.3f}")
     assert np.array_equal(logits, golden)
     assert accuracy == pytest.approx(0.858)
 
@@ -63,3 +64,22 @@ def test_unsw_gives_all_64_golden_outputs(file: str, name: str, models_dir: Path
     program = imcflow.compile(folder / file, input_types={name: "si2"})
     (outputs,) = program.run({name: golden["x_pm1"].astype(np.float32)}).values()
     assert np.array_equal(outputs.reshape(-1), golden["y"].reshape(-1))
+
+
+def test_ttq_squeezenet_keeps_the_class_of_all_16_golden_images(models_dir: Path, tmp_path: Path) -> None:
+    """Two weight scales per layer, float activations: calibrated to 8 bits; first and last layer stay float."""
+    folder = models_dir / "ternary" / "ttq_tinyimagenet"
+    golden = np.load(folder / "golden_16.npz")
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    images = ((golden["input_u8"] / 255.0 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
+    calibration = tmp_path / "calibration.npz"
+    np.savez(calibration, x=images)
+    model = folder / "ttq_squeezenet.onnx"
+    options = CompileOptions(calibration=calibration, activation_bits=8)
+    program = compile_model(model, options)
+    report = check_program(model, program, {"x": images}, options)
+    assert report.equal, report.verdict()
+    assert np.array_equal(report.outputs["logits"].argmax(1), golden["logits"].argmax(1))
+    explained = "\n".join(program.notes)
+    assert "/features/features.0/Conv" in explained
+    assert "/classifier/classifier.1/Conv" in explained
