@@ -80,6 +80,8 @@ def target_attribute(target: ApTarget) -> DictionaryAttr:
 
     entries: dict[str, Attribute] = {}
     for key, value in asdict(target.summary).items():
+        if value is None:
+            continue
         if isinstance(value, bool):
             entries[key] = BoolAttr.from_bool(value)
         elif isinstance(value, int):
