@@ -79,8 +79,9 @@ def schedule(result: PackingResult, layer: int) -> list[list[PlacedSlice]]:
             waiting[piece.macro].append(piece)
     for pieces in waiting.values():
         pieces.sort(key=lambda piece: (piece.plane, piece.row, piece.column))
-    turns = max(len(pieces) for pieces in waiting.values())
-    return [[pieces[turn] for macro, pieces in sorted(waiting.items()) if turn < len(pieces)] for turn in range(turns)]
+    in_order = [waiting[macro] for macro in sorted(waiting)]
+    turns = max(len(pieces) for pieces in in_order)
+    return [[pieces[turn] for pieces in in_order if turn < len(pieces)] for turn in range(turns)]
 
 
 def _rows(piece: PlacedSlice) -> slice:
