@@ -88,13 +88,17 @@ class GraphWriter:
         return self.clip(total, 0, ACTIVATION_MAX) if self.ternary else self.node("Relu", total)
 
 
-def write_resnet18(path: Path, *, ternary: bool, size: int = 224) -> None:
+def write_resnet18(path: Path, *, ternary: bool, size: int = 224, show_features: bool = False) -> str:
     """Write the network; input `input` [N, 3, size, size], output [N, 1000].
 
     Args:
         path: file to write.
         ternary: ternary weights and 4-bit activations; otherwise the same topology in plain float32.
         size: height and width of the images.
+        show_features: make the last feature map a second output.
+
+    Returns:
+        The name of the last feature map: everything up to it is integer arithmetic in the ternary network.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -108,14 +112,19 @@ def write_resnet18(path: Path, *, ternary: bool, size: int = 224) -> None:
         for position in range(2):
             name = graph.block(name, channels, outputs, 2 if stage and not position else 1)
             channels = outputs
-    name = graph.node("Flatten", graph.node("GlobalAveragePool", name), axis=1)
+    features = name
+    name = graph.node("Flatten", graph.node("GlobalAveragePool", features), axis=1)
     bias = graph.constant(np.zeros(CLASSES, np.float32))
     name = graph.node("Gemm", name, graph.weights(CLASSES, channels), bias, transB=1)
     inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, size, size])]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", CLASSES])]
+    if show_features:
+        side = size // 32
+        outputs.append(helper.make_tensor_value_info(features, TensorProto.FLOAT, ["N", channels, side, side]))
     model = helper.make_model(
         helper.make_graph(graph.nodes, "resnet18", inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", 17)],
         ir_version=8,
     )
     onnx.save(model, str(path))
+    return features
