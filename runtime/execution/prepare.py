@@ -6,6 +6,7 @@ on the very numbers that reach it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from imcflow.runtime.kernels.layout import (
     RESERVED_CELLS,
     Handler,
 )
-from imcflow.runtime.program import ApKernel
+from imcflow.runtime.program import ApKernel, ApOutput
 
 if TYPE_CHECKING:
     from imcflow.runtime.program import InstructionTable
@@ -107,7 +108,7 @@ def prepare_kernel(kernel: ApKernel, domains: int, *, fused: bool) -> PreparedKe
     step_sign = np.where(kernel.step_descending, -1, 1).astype(np.int64)
     levels = kernel.step_thresholds.shape[1] if kernel.step_thresholds.ndim == 2 else 0
     step_base = step_base + np.where(kernel.step_descending, levels, 0)
-    narrow = _choose_handlers(table, rows, step_base, levels)
+    narrow = _choose_handlers(table, rows, kernel.outputs, step_base, levels)
     masks = _mask_steps(kernel, table, rows)
     if fused:
         fuse_arithmetic(rows)
@@ -217,7 +218,11 @@ def _renumber(table: InstructionTable, rows: InstructionTable, widths: dict[str,
 
 
 def _choose_handlers(
-    table: InstructionTable, rows: InstructionTable, step_base: NDArray[np.int64], levels: int
+    table: InstructionTable,
+    rows: InstructionTable,
+    outputs: Sequence[ApOutput],
+    step_base: NDArray[np.int64],
+    levels: int,
 ) -> bool:
     """Replace opcodes by handlers; return whether all steps fit 32 bits."""
     opcodes = table["opcode"]
@@ -225,7 +230,10 @@ def _choose_handlers(
     for opcode, handler in _HANDLERS.items():
         handlers[opcode] = handler
     rows["opcode"] = handlers[opcodes]
-    rows["opcode"][(opcodes == Opcode.STORE) & (table["a_bits"] > 32)] = Handler.STORE_64
+    stores = opcodes == Opcode.STORE
+    rows["opcode"][stores & (table["a_bits"] > 32)] = Handler.STORE_64
+    byte_ports = np.array([*(port.bits <= 8 for port in outputs), *[False] * (256 - len(outputs))], np.bool_)
+    rows["opcode"][stores & (table["a_bits"] <= 8) & byte_ports[table["port"]]] = Handler.STORE_8
     steps = opcodes == Opcode.STORE_STEP
     narrow = bool((table["a_bits"][steps] <= MAX_STEP32_BITS).all())
     narrow = narrow and bool((np.abs(step_base) + levels < 2**31).all())

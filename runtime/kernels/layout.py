@@ -43,6 +43,7 @@ class Handler(IntEnum):
     STORE_STEP_64 = 18
     STORE_STEP_3 = 19  # at most 3 thresholds, results of one byte: compared plane by plane
     STORE_STEP_15 = 20  # likewise, at most 15 thresholds
+    STORE_8 = 21  # words and results of at most one byte
 
 
 ZERO_CELL = 0

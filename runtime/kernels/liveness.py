@@ -26,6 +26,7 @@ Words = Sequence[tuple[str, str | None]]
 """(field of the first cell, field of the number of bits or None for one cell)"""
 
 _STORES = (
+    Handler.STORE_8,
     Handler.STORE_32,
     Handler.STORE_64,
     Handler.STORE_STEP_32,

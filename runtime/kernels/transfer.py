@@ -108,8 +108,7 @@ def _store(lane_type: str, *, through_steps: bool) -> Emit:
         count, width = int(lane_type[1:].split(" ")[0]), element_bits(lane_type)
         port = m.record(Context.OUTPUTS, OutputSlot.SIZE)
         element_bytes = m.slot(port, OutputSlot.ELEMENT_BYTES)
-        row = f.offset(m.slot(port, OutputSlot.BASE, PTR), f.mul(m.field("imm"), m.slot(port, OutputSlot.ROW_STRIDE)))
-        first = f.offset(row, f.mul(f.mul(m.block, m.lanes), element_bytes))
+        first = _first_lane(m, element_bytes)
 
         def group(index: Value, _: list[Value]) -> list[Value]:
             values = _lane_values(m, index, lane_type)
@@ -131,6 +130,42 @@ def _store(lane_type: str, *, through_steps: bool) -> Emit:
     return emit
 
 
+def _store_bytes(m: Interpreter) -> None:
+    """STORE of a word of at most 8 bits into one-byte elements, 64 lanes per instruction."""
+    f = m.f
+    a, a_bits = m.cell(m.field("a")), m.field("a_bits")
+    target = _first_lane(m, const(I64, 1))
+    top = f.sub(a_bits, 1)
+    # The top bit of a two's complement word stands for every bit above it, too.
+    extension = f.select(m.flag(Flag.A_SIGNED), f.shl(const(I64, -1), top), const(I64, 0))
+    extensions = f.splat(f.convert("trunc", extension, I8), RUN_BYTES)
+
+    def lanes(cell_offset: Value, word: Value) -> Value:
+        mask = f.load(I64, f.offset(f.offset(a, cell_offset), f.mul(word, 8)), align=8)
+        return f.convert("bitcast", mask, vector_type(RUN_BYTES, I1))
+
+    def group(word: Value, _: list[Value]) -> list[Value]:
+        def body(bit: Value, carried: list[Value]) -> list[Value]:
+            values, weights = carried
+            ones = lanes(f.mul(bit, m.plane_bytes), word)
+            return [f.or_(values, f.select(ones, weights, const(_BYTES, 0))), f.add(weights, weights)]
+
+        values = f.loop(const(I64, 0), a_bits, [const(_BYTES, 0), const(_BYTES, 1)], body)[0]
+        signs = f.select(lanes(f.mul(top, m.plane_bytes), word), extensions, const(_BYTES, 0))
+        f.store(f.or_(values, signs), f.offset(target, f.mul(word, 64)), align=1)
+        return []
+
+    f.loop(const(I64, 0), const(I64, m.words), [], group)
+
+
+def _first_lane(m: Interpreter, element_bytes: Value) -> Value:
+    """Return the pointer to the block's first lane in the output channel that the row stores to."""
+    f = m.f
+    port = m.record(Context.OUTPUTS, OutputSlot.SIZE)
+    row = f.offset(m.slot(port, OutputSlot.BASE, PTR), f.mul(m.field("imm"), m.slot(port, OutputSlot.ROW_STRIDE)))
+    return f.offset(row, f.mul(f.mul(m.block, m.lanes), element_bytes))
+
+
 def _store_step_bits(levels: int) -> Emit:
     """STORE_STEP for `levels` = 2**n - 1 thresholds and one-byte results, 64 lanes per instruction.
 
@@ -148,9 +183,7 @@ def _store_step_bits(levels: int) -> Emit:
         base, sign = _step_entry(m, Context.STEP_BASE), _step_entry(m, Context.STEP_SIGN)
         bases = f.splat(f.convert("trunc", base, I8), RUN_BYTES)
         signs = f.splat(f.convert("trunc", f.ashr(sign, 1), I8), RUN_BYTES)
-        port = m.record(Context.OUTPUTS, OutputSlot.SIZE)
-        row = f.offset(m.slot(port, OutputSlot.BASE, PTR), f.mul(m.field("imm"), m.slot(port, OutputSlot.ROW_STRIDE)))
-        target = f.offset(row, f.mul(m.block, m.lanes))
+        target = _first_lane(m, const(I64, 1))
         part_bytes = 8 * m.part_words
 
         def everywhere(row: Value, level: int) -> Value:
@@ -206,6 +239,7 @@ _LANES_32, _LANES_64 = vector_type(16, I32), vector_type(8, I64)
 
 TRANSFER_HANDLERS: dict[Handler, Emit] = {
     Handler.LOAD: _load,
+    Handler.STORE_8: _store_bytes,
     Handler.STORE_32: _store(_LANES_32, through_steps=False),
     Handler.STORE_64: _store(_LANES_64, through_steps=False),
     Handler.STORE_STEP_32: _store(_LANES_32, through_steps=True),
