@@ -27,7 +27,7 @@ from imcflow.runtime.program import ApKernel, ApOutput
 if TYPE_CHECKING:
     from imcflow.runtime.program import InstructionTable
 
-MAX_PREPARED_ROWS = 1 << 28
+MAX_PREPARED_ROWS = 1 << 24  # 512 MiB
 MAX_CELLS = (1 << 31) - 1  # cell numbers also stand in the signed immediates
 
 
