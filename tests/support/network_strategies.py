@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
-from networks import BatchNorm, Floats, Integers, Join, Layer, Linear, Network, Quantiser, Simple, Window
+from networks import BatchNorm, Bipolar, Floats, Integers, Join, Layer, Linear, Network, Quantiser, Simple, Window
 from onnx_writer import QuantiserForm, WeightForm
 
 T = TypeVar("T")
@@ -63,7 +63,18 @@ class _Sketch:
             target = max(deviation * 2.0 / 2**bits, 2.0**-8)
             scale = self.choose(1.0, 1.0, 0.75, 1.25) * 2.0 ** round(float(np.log2(target)))
         self.bits, self.scale = bits, scale
+        if self.form == "qdq" and self.flip():
+            low = -(2 ** (bits - 1)) if signed else 0
+            self.bits += 1  # numbers minus the zero point
+            return Quantiser(bits, signed, scale, self.form, self.draw(st.integers(low, low + 2**bits - 1)))
         return Quantiser(bits, signed, scale, self.form)
+
+    def activation(self, deviation: float) -> Quantiser | Bipolar:
+        """A quantiser, or in QONNX now and then a bipolar one."""
+        if self.form == "quant" and self.choose(False, False, False, True):
+            self.bits, self.scale = 2, self.step()
+            return Bipolar(self.scale)
+        return self.quantiser(deviation)
 
     def weights(self, shape: tuple[int, ...]) -> tuple[Integers, int]:
         """Integers of the given shape and the bits that hold them."""
@@ -100,7 +111,9 @@ class _Sketch:
         if self.flip():
             unit = float(np.min(scale)) * self.scale
             bias = (self.rng.integers(-16, 17, shape[0]) * unit).astype(np.float32)
-        return Linear(integers, scale, bias, self.choose(*self.weight_forms), weight_bits, window, groups), deviation
+        form = self.choose(*self.weight_forms)
+        as_matmul = window is None and self.flip()
+        return Linear(integers, scale, bias, form, weight_bits, window, groups, as_matmul), deviation
 
     def window(self) -> Window:
         """A window that fits into the current tensor."""
@@ -137,15 +150,23 @@ class _Sketch:
 
     def block(self, *, linear: bool) -> list[Layer]:
         """One of the shapes that networks are made of; it ends with a quantised tensor."""
-        kind = self.choose("plain", "plain", "residual", "concat", *(() if linear else ("pool",)))
+        kind = self.choose("plain", "plain", "residual", "concat", *(() if linear else ("pool", "mean")))
         if kind == "pool":
             return self.pool()
+        if kind == "mean":
+            return self.mean()
         if kind == "residual":
             return self.residual()
         if kind == "concat":
             return self.concat()
         layers, deviation = self.convolution(self.draw(st.integers(1, 6)), self.window())
-        return [*layers, self.quantiser(deviation)]
+        return [*layers, self.activation(deviation)]
+
+    def mean(self) -> list[Layer]:
+        """The mean of each channel, quantised again."""
+        deviation = self.scale * 2.0 ** (self.bits - 1) / 4
+        self.shape = (self.shape[0], 1, 1)
+        return [Simple("GlobalAveragePool"), self.quantiser(deviation)]
 
     def pool(self) -> list[Layer]:
         """Max pooling of the quantised tensor."""

@@ -21,18 +21,36 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Quantiser:
-    """clip(round(x / scale), low, high) * scale, in one of the ways to write it."""
+    """(clip(round(x / scale) + zero_point, low, high) - zero_point) * scale, in one of the ways to write it.
+
+    Only the form `qdq` has a zero point other than 0.
+    """
 
     bits: int
     signed: bool
     scale: float
     form: QuantiserForm
+    zero_point: int = 0
 
     def write(self, writer: GraphWriter, x: str) -> str:
-        return writer.quantiser(self.form, x, self.scale, self.bits, signed=self.signed)
+        return writer.quantiser(self.form, x, self.scale, self.bits, signed=self.signed, zero_point=self.zero_point)
 
     def __str__(self) -> str:
-        return f"{self.form}({'s' if self.signed else 'u'}i{self.bits} * {self.scale})"
+        zero = f" - {self.zero_point}" if self.zero_point else ""
+        return f"{self.form}({'s' if self.signed else 'u'}i{self.bits}{zero} * {self.scale})"
+
+
+@dataclass(frozen=True)
+class Bipolar:
+    """scale where x >= 0, else -scale."""
+
+    scale: float
+
+    def write(self, writer: GraphWriter, x: str) -> str:
+        return writer.bipolar(x, self.scale)
+
+    def __str__(self) -> str:
+        return f"bipolar * {self.scale}"
 
 
 @dataclass(frozen=True)
@@ -66,13 +84,14 @@ class Linear:
     weight_bits: int
     window: Window | None = None
     groups: int = 1
+    as_matmul: bool = False
 
     def write(self, writer: GraphWriter, x: str) -> str:
         operands = [x, writer.weight(self.form, self.weights, self.scale, self.weight_bits)]
         if self.bias is not None:
             operands.append(writer.constant("bias", self.bias))
         if self.window is None:
-            return writer.node("Gemm", operands, {"transB": 1})
+            return self._write_product(writer, operands)
         attributes = {
             "kernel_shape": list(self.window.kernel),
             "strides": list(self.window.strides),
@@ -81,6 +100,13 @@ class Linear:
             "group": self.groups,
         }
         return writer.node("Conv", operands, attributes)
+
+    def _write_product(self, writer: GraphWriter, operands: list[str]) -> str:
+        if not self.as_matmul:
+            return writer.node("Gemm", operands, {"transB": 1})
+        x, weight, *bias = operands
+        y = writer.node("MatMul", [x, writer.node("Transpose", [weight], {"perm": [1, 0]})])
+        return writer.node("Add", [y, *bias]) if bias else y
 
     def __str__(self) -> str:
         return (
@@ -138,7 +164,7 @@ class Join:
         return f"{self.op}([{listing(self.left)}], [{listing(self.right)}])"
 
 
-Layer = Quantiser | Linear | BatchNorm | Simple | Join
+Layer = Quantiser | Bipolar | Linear | BatchNorm | Simple | Join
 
 
 def write_layers(writer: GraphWriter, layers: Sequence[Layer], x: str) -> str:

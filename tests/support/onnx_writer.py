@@ -46,14 +46,19 @@ class GraphWriter:
         attributes = {"signed": int(signed), "narrow": 0, "rounding_mode": "ROUND"}
         return self.node("Quant", [x, *numbers], attributes, QONNX)
 
-    def quantiser(self, form: QuantiserForm, x: str, scale: float, bits: int, *, signed: bool) -> str:
-        """Add clip(round(x / scale), low, high) * scale with rounding to even; `steps` rounds halves up."""
+    def quantiser(
+        self, form: QuantiserForm, x: str, scale: float, bits: int, *, signed: bool, zero_point: int = 0
+    ) -> str:
+        """Add clip(round(x / scale), low, high) * scale with rounding to even; `steps` rounds halves up.
+
+        A zero point, of `qdq` alone, is added before and subtracted after clipping.
+        """
         low = -(2 ** (bits - 1)) if signed else 0
         high = low + 2**bits - 1
         if form == "quant" and not self.plain:
             return self._quant(x, scale, bits, signed=signed)
         if form == "qdq":
-            return self._quantise_and_dequantise(x, scale, low, high, signed=signed)
+            return self._quantise_and_dequantise(x, scale, low, high, zero_point, signed=signed)
         if form == "steps":
             return self._steps(x, scale, low, high)
         if form == "mul":
@@ -64,13 +69,25 @@ class GraphWriter:
         clipped = self.node("Clip", [self.node("Round", [ratio]), *bounds])
         return self.node("Mul", [clipped, self.constant("scale", scale)])
 
-    def _quantise_and_dequantise(self, x: str, scale: float, low: int, high: int, *, signed: bool) -> str:
+    def _quantise_and_dequantise(
+        self, x: str, scale: float, low: int, high: int, zero_point: int, *, signed: bool
+    ) -> str:
         dtype = np.int8 if signed else np.uint8
-        numbers = [self.constant("scale", scale), self.constant("zero", 0, dtype)]
+        numbers = [self.constant("scale", scale), self.constant("zero", zero_point, dtype)]
         y = self.node("QuantizeLinear", [x, *numbers])
         if (low, high) != (np.iinfo(dtype).min, np.iinfo(dtype).max):
             y = self.node("Clip", [y, self.constant("low", low, dtype), self.constant("high", high, dtype)])
         return self.node("DequantizeLinear", [y, *numbers])
+
+    def bipolar(self, x: str, scale: float) -> str:
+        """Add scale where x >= 0, else -scale: QONNX BipolarQuant, or a comparison."""
+        if not self.plain:
+            return self.node("BipolarQuant", [x, self.constant("scale", scale)], {}, QONNX)
+        positive = self.node("GreaterOrEqual", [x, self.constant("threshold", 0.0)])
+        step = self.node("Cast", [positive], {"to": TensorProto.FLOAT})
+        return self.node(
+            "Sub", [self.node("Mul", [step, self.constant("double", 2 * scale)]), self.constant("one", scale)]
+        )
 
     def _steps(self, x: str, scale: float, low: int, high: int) -> str:
         total = ""
