@@ -1,7 +1,7 @@
 """Word fidelity: each macro as fused full-adder logic on planes, the carry in a register.
 
 The carry cell and the flag cells get the value that the passes would leave there, so both fidelities agree on every
-cell, not only on the results.
+cell that anything reads, not only on the results.
 """
 
 from __future__ import annotations
