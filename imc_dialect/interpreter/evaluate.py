@@ -8,13 +8,13 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Operation
 
-from imcflow.dialect.interpreter import elementwise, linear, pooling, quantise, shape
+from imcflow.dialect.interpreter import elementwise, linear, mapped, pooling, quantise, shape
 from imcflow.dialect.interpreter.registry import MEANINGS, Array
 from imcflow.dialect.locations import describe
 from imcflow.dialect.types import element_type_of, value_range
 from imcflow.errors import ModelError
 
-OP_MODULES = (elementwise, linear, pooling, quantise, shape)
+OP_MODULES = (elementwise, linear, mapped, pooling, quantise, shape)
 """Importing these registers the meanings."""
 
 
