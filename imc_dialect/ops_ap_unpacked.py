@@ -7,6 +7,7 @@ forms are interchangeable: `imc-unpack` and `imc-pack` are inverse to each other
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
 from xdsl.dialects.builtin import IntegerAttr, IntegerType, UnitAttr
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.irdl import (

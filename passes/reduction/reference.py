@@ -62,7 +62,7 @@ class PairElimination:
         uses = self._uses()
         stacks: list[list[int]] = [[] for _ in range(int(uses.max(initial=0)) + 1)]
         for value in range(len(uses) - 1, -1, -1):
-            stacks[uses[value]].append(value)
+            stacks[int(uses[value])].append(value)
         level = len(stacks) - 1
         while level >= 2:
             if not stacks[level]:
