@@ -53,7 +53,7 @@ def _stepped(op: ApLinearOp | ApUnpackedOp, sums: Array, steps: tuple[Array, ...
     if op.thresholds is None:
         return sums
     thresholds = np.broadcast_to(steps[0], (len(sums), steps[0].shape[1]))
-    counts = (sums[:, :, None] >= thresholds[:, None, :]).sum(axis=2)
+    counts: Array = np.count_nonzero(sums[:, :, None] >= thresholds[:, None, :], axis=2)
     if op.descending is not None:
         counts = np.where(steps[1][:, None] > 0, thresholds.shape[1] - counts, counts)
     return op.low.value.data + counts
