@@ -121,7 +121,7 @@ def test_a_registered_pass_has_its_own_file_its_test_and_its_description(name: s
     assert PASSES[name].split(":")[0].split(".")[-1] == file_name
     assert (REPOSITORY / "tests" / "filecheck" / "passes" / f"{file_name}.mlir").is_file()
     text = description(pass_class)
-    assert re.search(r"^Before\b.*^After\b", text, re.MULTILINE | re.DOTALL), "say what holds before and after"
+    assert re.search(r"\bbefore\b.*\bafter\b", text, re.IGNORECASE | re.DOTALL), "say what holds before and after"
     assert "imc." in text, "show the IR before and after"
 
 

@@ -111,7 +111,7 @@ class _Sketch:
         if self.flip():
             unit = float(np.min(scale)) * self.scale
             bias = (self.rng.integers(-16, 17, shape[0]) * unit).astype(np.float32)
-        form = self.choose(*self.weight_forms)
+        form: WeightForm = self.choose(*self.weight_forms)
         as_matmul = window is None and self.flip()
         return Linear(integers, scale, bias, form, weight_bits, window, groups, as_matmul), deviation
 
