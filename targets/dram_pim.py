@@ -10,6 +10,7 @@ tLogic = tCK tCCD_S.
 from __future__ import annotations
 
 import math
+
 from pydantic import Field, model_validator
 
 from imcflow.errors import TargetError
