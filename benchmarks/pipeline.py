@@ -149,7 +149,7 @@ def latencies(report: Report) -> None:
     rows: list[Row] = []
     network = reference_network("resnet32")
     for (copies, rate), expected in LATENCIES.items():
-        by_size = dict(zip((32, 16, 8, 1), (*copies, 1), strict=True))
+        by_size: dict[int, int] = dict(zip((32, 16, 8, 1), (*copies, 1), strict=True))
         chosen = (1, *(by_size[stage.height] for stage in network.stages[1:]))
         plan = replace(simple_plan(network, input_rate=rate), copies=chosen)
         measured = replay(plan).latency_ticks
