@@ -83,7 +83,9 @@ def value_intervals(
             free += 1
             least += coefficient * (low[position] if coefficient > 0 else high[position])
             most += coefficient * (high[position] if coefficient > 0 else low[position])
-            if abs(coefficient) > limit or most > limit or least < -limit:
+            # The products themselves may overflow int64: they are bounded in floating point.
+            largest = max(abs(float(low[position])), abs(float(high[position])), 1.0)
+            if abs(float(coefficient)) * largest > limit or most > limit or least < -limit:
                 return inputs + operation
         start[inputs + operation + 1] = free
         low[inputs + operation], high[inputs + operation] = least, most
@@ -142,7 +144,9 @@ def _output_intervals(
             form[column] = 0
             output_low[output] += coefficient * (low[column] if coefficient > 0 else high[column])
             output_high[output] += coefficient * (high[column] if coefficient > 0 else low[column])
-            if output_high[output] > limit or output_low[output] < -limit:
+            largest = max(abs(float(low[column])), abs(float(high[column])), 1.0)
+            beyond = abs(float(coefficient)) * largest > limit
+            if beyond or output_high[output] > limit or output_low[output] < -limit:
                 return accumulate_value[order[position]]
         position = end
     return -1
