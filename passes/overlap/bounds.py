@@ -5,6 +5,9 @@ on when a tile can start and `tail` on what must follow after the layer's last t
 
     bound = max over layers of C_T(heads) + tail
 
+Heads alone let every tile have its own best order of the producer. So the i-th tile to start, of any choice of i tiles,
+also waits for the fewest producer tiles that i tiles read together (`counting`), and these for the time they take.
+
 A tile that reads V blocks of a producer on m banks of block time p starts no earlier than the last of these blocks
 ends at the earliest, and no earlier than (earliest start of any of them) + ceil(V / m) p.
 """
@@ -18,11 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from imcflow.passes.overlap.counting import fewest_read, fewest_rows
 from imcflow.passes.overlap.grid import box_maxima, box_tiles, output_grid
-from imcflow.passes.overlap.latency import free_order_end
+from imcflow.passes.overlap.latency import step_ends
 from imcflow.passes.overlap.layers import Axis, Edge, Graph, Layer
 from imcflow.passes.overlap.maxima import NOTHING
-from imcflow.passes.overlap.nests import OUTPUT_DIMS, Dim, Ints, Mapping
+from imcflow.passes.overlap.nests import OUTPUT_DIMS, REDUCTION_DIMS, Dim, Ints, Mapping
 from imcflow.passes.overlap.ready import Intervals, own_intervals
 
 if TYPE_CHECKING:
@@ -58,24 +62,73 @@ def network_bounds(graph: Graph, mappings: Sequence[Mapping]) -> Bounds:
     starts: list[Ints] = []
     ends: list[Ints] = []
     chains: list[Ints] = []
+    ranked: list[Ints | None] = []
     resource = dependency = 0
     for index, (layer, mapping) in enumerate(zip(graph.layers, mappings, strict=True)):
         head: Ints = np.zeros((1,) * len(mapping.loops), dtype=np.int64)
         chain = head
+        inside = np.broadcast_to(_has_outputs(layer, mapping), mapping.shape)
+        ranks = np.zeros(int(inside.sum()), dtype=np.int64)
         for edge in layer.edges:
-            box = box_tiles(graph.layers[edge.producer], mappings[edge.producer], layer, mapping, edge)
+            producer, own = graph.layers[edge.producer], mappings[edge.producer]
+            box = box_tiles(producer, own, layer, mapping, edge)
             chain = np.maximum(chain, box_maxima(chains[edge.producer], box))
             head = np.maximum(head, box_maxima(ends[edge.producer], box))
-            head = np.maximum(head, _shared_head(mappings[edge.producer], starts[edge.producer], box))
+            head = np.maximum(head, _shared_head(own, starts[edge.producer], box))
+            done = ranked[edge.producer]
+            if done is not None:
+                ranks = np.maximum(ranks, _ranked_ready(done, layer, mapping, edge, box, len(ranks)))
         p, tail = mapping.step_ticks, mapping.tail_ticks
         full = np.broadcast_to(head, mapping.shape)
-        inside = np.broadcast_to(_has_outputs(layer, mapping), mapping.shape)
-        resource = max(resource, free_order_end(full[inside], p, mapping.banks) + tail + tails[index])
+        ranks = np.maximum(ranks, np.sort(full[inside]))
+        last = _ranked_ends(ranks, p, mapping.banks)
+        resource = max(resource, int(last[-1]) + tail + tails[index])
+        simple = mapping.reduction_steps == mapping.reduction_banks == 1
+        ranked.append(last + tail if simple else None)
         starts.append(_block_starts(mapping, full))
         ends.append(_block_ends(mapping, full))
         chains.append(_block_ends(mapping, np.broadcast_to(chain, mapping.shape)))
         dependency = max(dependency, int(chains[-1].max()))
     return Bounds(dependency, resource, max(mapping.latency_ticks for mapping in mappings))
+
+
+def _ranked_ends(ready: Ints, step_ticks: int, banks: int) -> Ints:
+    """Earliest end of the i-th tile to end, given the earliest start of the i-th to start, both for any choice.
+
+    end_i = max(ready_i, end_{i - banks}) + p; for sorted ready times the last one is C_T.
+    """
+    padding = -len(ready) % banks
+    padded = np.concatenate([ready, np.full(padding, ready[-1])])
+    return step_ends(padded.reshape(-1, banks), step_ticks).ravel()[: len(ready)]
+
+
+def _ranked_ready(
+    done: Ints, layer: Layer, mapping: Mapping, edge: Edge, box: tuple[Intervals, Intervals, Intervals], tiles: int
+) -> Ints:
+    """Earliest start of the i-th tile of a consumer, from when how many producer tiles can be done at the earliest."""
+    nothing = np.zeros(tiles, dtype=np.int64)
+    channels, rows, columns = box
+    reduced = any(mapping.loops[axis].dim in REDUCTION_DIMS for axis in range(len(mapping.loops)))
+    if reduced or channels.low.size > 1 or channels.low.max() > channels.high.min():
+        return nothing
+    read: list[Ints] = []
+    for dim, ranges in ((Dim.P, rows), (Dim.Q, columns)):
+        own = own_intervals(layer, mapping, dim)
+        low, high = (np.broadcast_to(part, own.low.shape).ravel() for part in (ranges.low, ranges.high))
+        used = (own.low <= own.high).ravel()
+        order = np.argsort(own.low.ravel()[used], kind="stable")
+        low, high = low[used][order], high[used][order]
+        if (low > high).any() or (np.diff(low) < 0).any() or (np.diff(high) < 0).any():
+            return nothing
+        read.append(fewest_rows(low, high))
+    fewest = fewest_read(read[0], read[1])
+    if fewest is None:
+        return nothing
+    positions = (len(read[0]) - 1) * (len(read[1]) - 1)
+    per_position = tiles // positions
+    channel_tiles = int(channels.high.min() - channels.low.max()) + 1
+    needed = fewest[1 + np.arange(tiles) // per_position] * channel_tiles
+    return done[needed - 1]
 
 
 def _has_outputs(layer: Layer, mapping: Mapping) -> NDArray[np.bool_]:
