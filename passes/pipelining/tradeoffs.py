@@ -1,0 +1,155 @@
+"""What memory and crossbars buy: Pareto tables of buffers against time, and the worth of more crossbars.
+
+Buffers shrink from those that never stall (sheet 2.3, exact) to the fewest slots that do not deadlock; in between lie
+schedules that are slower and smaller. Every point is replayed, so its latency and interval are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from imcflow.passes.pipelining.buffers import BufferScheme, memory_values, peak_slots, size_buffers
+from imcflow.passes.pipelining.deadlock import DeadlockError
+from imcflow.passes.pipelining.plan import EdgeKey, PipelinePlan, plan_pipeline
+from imcflow.passes.pipelining.replay import replay, replay_unbounded
+from imcflow.passes.pipelining.replication import Replication, replicate_for_interval
+from imcflow.passes.pipelining.windows import Handshake
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPoint:
+    """One choice of buffers.
+
+    Args:
+        label: how the buffers were sized.
+        plan: with these buffers.
+        values: memory of all buffers, in values.
+        latency_ticks: of the first image.
+        interval_ticks: mean distance of the following ones.
+    """
+
+    label: str
+    plan: PipelinePlan
+    values: int
+    latency_ticks: int
+    interval_ticks: float
+
+
+def without_deadlock(plan: PipelinePlan, images: int = 2) -> PipelinePlan:
+    """The plan with the full rings of every cycle of waits enlarged until none is left.
+
+    Ends because rings as large as the whole stream never fill.
+    """
+    slots = dict(plan.capacities)
+    while True:
+        trial = plan.with_capacities(slots)
+        try:
+            replay(trial, images)
+        except DeadlockError as error:
+            for key in _full_rings(trial, error):
+                slots[key] += max(1, slots[key] // 16)
+            continue
+        return trial
+
+
+def _full_rings(plan: PipelinePlan, error: DeadlockError) -> list[EdgeKey]:
+    return [
+        key
+        for wait in error.waits
+        if wait.slots
+        for key in plan.network.readers(wait.stage)
+        if key[0] == wait.other and plan.capacities.get(key) == wait.slots
+    ]
+
+
+def memory_points(
+    plan: PipelinePlan, *, images: int = 4, fractions: Sequence[float] = (0.75, 0.5, 0.25, 0.1)
+) -> list[MemoryPoint]:
+    """Full maps, rows, exact peaks, the ring minima, and rings in between, each replayed.
+
+    Args:
+        plan: its buffers, if any, are ignored.
+        images: length of the stream.
+        fractions: of the way from the ring minimum to the peak.
+    """
+    free = replay_unbounded(plan, images)
+    low = {key: plan.tables(key).ring_minimum for key in plan.edges()}
+    high = {key: max(peak_slots(free, key), low[key]) for key in plan.edges()}
+    rows = replace(plan, handshake=Handshake.ROW)
+    candidates = [
+        ("full maps", plan.with_capacities(size_buffers(plan, BufferScheme.FULL_MAP, images))),
+        ("rows", rows.with_capacities(size_buffers(rows, BufferScheme.EXACT, images))),
+        ("exact peaks", plan.with_capacities(high)),
+    ]
+    for fraction in fractions:
+        between = {key: low[key] + round(fraction * (high[key] - low[key])) for key in low}
+        candidates.append((f"{fraction:.0%} of the slack", without_deadlock(plan.with_capacities(between), images)))
+    candidates.append(("line buffers", without_deadlock(plan.with_capacities(low), images)))
+    return [_point(label, candidate, images) for label, candidate in candidates]
+
+
+def _point(label: str, plan: PipelinePlan, images: int) -> MemoryPoint:
+    result = replay(plan, images)
+    return MemoryPoint(label, plan, memory_values(plan), result.latency_ticks, result.interval_ticks)
+
+
+def pareto_front(points: Sequence[MemoryPoint]) -> list[MemoryPoint]:
+    """Points that no other one equals or beats in memory, latency and interval; smallest memory first."""
+
+    def figures(point: MemoryPoint) -> tuple[int, int, float]:
+        return point.values, point.latency_ticks, point.interval_ticks
+
+    front: list[MemoryPoint] = []
+    for point in sorted(points, key=figures):
+        if not any(all(a <= b for a, b in zip(figures(other), figures(point), strict=True)) for other in front):
+            front.append(point)
+    return front
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What more crossbars buy.
+
+    Args:
+        bottlenecks: names of the stages that set the interval now.
+        crossbars: more than now, until the interval falls.
+        interval_ticks: the next smaller one.
+        one_more_helps: the stage, if any, whose copy costs one crossbar and shortens the latency most.
+        latency_gain_ticks: by how much, with the whole input at hand.
+    """
+
+    bottlenecks: tuple[str, ...]
+    crossbars: int
+    interval_ticks: int
+    one_more_helps: str | None
+    latency_gain_ticks: int
+
+
+def next_growth(replication: Replication, *, patches: bool = False) -> Growth:
+    """The smallest step to a shorter interval, and the best use of one more crossbar for the latency.
+
+    Args:
+        replication: copies now, as `replicate_for_budget` gives them.
+        patches: whether steps may compute several pixels.
+    """
+    now, ticks = replication.interval_ticks, replication.step_ticks
+    stages = replication.network.stages
+    slow = tuple(stage.name for stage, busy in zip(stages, replication.busy_ticks, strict=True) if busy == now)
+    faster = replication
+    for interval in range(now - ticks, 0, -ticks):
+        faster = replicate_for_interval(
+            replication.network, replication.crossbar, interval, step_ticks=ticks, patches=patches
+        )
+        if faster.crossbars > replication.crossbars:
+            break
+    latency = replay(plan_pipeline(replication, input_rate=None)).latency_ticks
+    best, gain = None, 0
+    for index, price in enumerate(replication.per_copy):
+        if price != 1:
+            continue
+        copies = (*replication.copies[:index], replication.copies[index] + 1, *replication.copies[index + 1 :])
+        trial = replay(plan_pipeline(replace(replication, copies=copies), input_rate=None)).latency_ticks
+        if latency - trial > gain:
+            best, gain = stages[index].name, latency - trial
+    return Growth(slow, faster.crossbars - replication.crossbars, faster.interval_ticks, best, gain)
