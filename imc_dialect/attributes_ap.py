@@ -27,7 +27,7 @@ TEXT_ROWS = 64
 _HEX_PREFIX = "0x"
 
 
-class _PackedAttr(Data[bytes]):
+class PackedAttr(Data[bytes]):
     """Base: bytes <-> text."""
 
     data: bytes
@@ -77,7 +77,7 @@ class _PackedAttr(Data[bytes]):
 
 
 @irdl_attr_definition
-class AddSubAttr(_PackedAttr):
+class AddSubAttr(PackedAttr):
     """`#imc.add_sub<"version 1 inputs 2 outputs 1", "slice 2", "v0 = x0 + x1", "y0 += v0">`.
 
     Window elements are x0, x1, ..., operations v0, v1, ..., outputs y0, y1, ...
@@ -123,7 +123,7 @@ class AddSubAttr(_PackedAttr):
 
 
 @irdl_attr_definition
-class PlacementAttr(_PackedAttr):
+class PlacementAttr(PackedAttr):
     """`#imc.placement<"version 1 tracks 8 domains 64 carry 448", "load 0 r 0", "operate 0 a 0 b 64 r 128 zero">`."""
 
     name: ClassVar[str] = "imc.placement"
@@ -165,7 +165,7 @@ class PlacementAttr(_PackedAttr):
 
 
 @irdl_attr_definition
-class InstructionsAttr(_PackedAttr):
+class InstructionsAttr(PackedAttr):
     """`#imc.instructions<"LOAD r 64 r_bits 4 imm 3", ...>`: rows of `imcflow.runtime.isa.instruction_dtype()`."""
 
     name: ClassVar[str] = "imc.instructions"

@@ -7,6 +7,7 @@ from xdsl.ir import Dialect
 from imcflow.dialect.attributes import RoundingAttr, UnitAttr
 from imcflow.dialect.ops_ap import AP_ATTRIBUTES, AP_OPS
 from imcflow.dialect.ops_ap_unpacked import UNPACKED_OPS
+from imcflow.dialect.ops_crossbar import CROSSBAR_ATTRIBUTES, CROSSBAR_OPS
 from imcflow.dialect.ops_elementwise import (
     AbsOp,
     AddOp,
@@ -95,4 +96,8 @@ NETWORK_OPS = [
     TopKOp,
 ]
 
-Imc = Dialect("imc", [*NETWORK_OPS, *AP_OPS, *UNPACKED_OPS], [RoundingAttr, UnitAttr, *AP_ATTRIBUTES])
+Imc = Dialect(
+    "imc",
+    [*NETWORK_OPS, *AP_OPS, *UNPACKED_OPS, *CROSSBAR_OPS],
+    [RoundingAttr, UnitAttr, *AP_ATTRIBUTES, *CROSSBAR_ATTRIBUTES],
+)

@@ -20,6 +20,7 @@ from imcflow.passes.units import bind
 if TYPE_CHECKING:
     from xdsl.ir import Operation
 
+    from imcflow.runtime.program import MacroSummary
     from imcflow.targets.ap import ApUnits
 
 LARGEST_MULTIPLIER = 1 << 20
@@ -34,6 +35,9 @@ class ImcAssignUnits(ModulePass):
     sum pooling and the addition of two tensors run where the target says. Everything else, floating point above all,
     runs on the digital unit. Step functions behind a layer are looked up by the digital unit while the layer's sums
     are stored.
+
+    Crossbar macros run convolutions and matrix products with constant integer weights whose activations have at most as
+    many bits as the macros take.
 
     Precondition: quantised level.
     Postcondition: every op of the function but constants and the return has the attribute `imc.unit`.
@@ -56,12 +60,18 @@ class ImcAssignUnits(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Set the attribute on every op."""
         from imcflow.passes.ap_target import load_ap_target
+        from imcflow.passes.crossbar_target import is_crossbar_target, load_crossbar_target
 
-        units = load_ap_target(self.target).units
+        crossbar = is_crossbar_target(self.target)
+        macro = load_crossbar_target(self.target).macro if crossbar else None
+        units = None if crossbar else load_ap_target(self.target).units
         for candidate in op.walk():
             if isinstance(candidate, ModuleOp | FuncOp | ReturnOp | ConstantOp):
                 continue
-            bind(candidate, unit_for(candidate, units))
+            if macro is not None:
+                bind(candidate, crossbar_unit_for(candidate, macro))
+            elif units is not None:
+                bind(candidate, unit_for(candidate, units))
 
 
 def unit_for(op: Operation, units: ApUnits) -> Unit:
@@ -78,6 +88,18 @@ def unit_for(op: Operation, units: ApUnits) -> Unit:
         constant = constant_array(op.lhs) is not None or constant_array(op.rhs) is not None
         return Unit.DIGITAL if constant else Unit(units.residual_add)
     return Unit.DIGITAL
+
+
+def crossbar_unit_for(op: Operation, macro: MacroSummary) -> Unit:
+    """Return the unit that executes an op on a target with these macros."""
+    if not isinstance(op, Conv2dOp | GemmOp) or any(is_float(value) for value in (*op.operands, *op.results)):
+        return Unit.DIGITAL
+    least, greatest = value_range(integer_element_of(op.input))
+    if isinstance(op, Conv2dOp) and any(op.pads.iter_values()):
+        pad = op.pad_value.value.data
+        least, greatest = min(least, pad), max(greatest, pad)
+    bits = max(greatest.bit_length(), (-least - 1).bit_length() if least < 0 else 0) + (least < 0)
+    return Unit.CROSSBAR if bits <= macro.activation_bits and _has_small_constant_weights(op) else Unit.DIGITAL
 
 
 def _has_small_constant_weights(op: Conv2dOp | GemmOp) -> bool:

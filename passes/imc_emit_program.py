@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, DictionaryAttr, ModuleOp, i8, i64
@@ -14,6 +14,7 @@ from imcflow.dialect.attributes_ap import InstructionsAttr
 from imcflow.dialect.constants import constant_array
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApKernelOp, ApLinearOp, ApMaxPoolOp, WindowedOp, region
+from imcflow.dialect.ops_crossbar import CrossbarKernelOp, CrossbarLinearOp
 from imcflow.dialect.types import integer_element_of, is_signed, shape_of
 from imcflow.errors import ImcflowError
 from imcflow.passes.imc_reduce_arithmetic import loaded_bits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from imcflow.passes.ap_target import ApTarget
     from imcflow.passes.emission.steps import StepTable
+    from imcflow.runtime.program import TargetSummary
 
 TARGET_ATTRIBUTE = "imc.target"
 """Attribute of the module that names the target of a program-level module."""
@@ -38,8 +40,10 @@ class ImcEmitProgram(ModulePass):
     step tables, in which channels that store minus their sum are turned round. Ops of the digital unit stay as they
     are.
 
+    Layers of crossbar macros become `imc.crossbar_kernel`: tile operations, and the weights in the order of the tiles.
+
     Precondition: every `imc.ap_linear` has placements.
-    Postcondition: program level: `imc.ap_kernel` ops and ops of the digital unit; the module names its target.
+    Postcondition: program level: kernels and ops of the digital unit; the module names its target.
 
     Before:
         %y = imc.ap_linear %x {placements = [#imc.placement<...>], programs = [#imc.add_sub<...>]} : ...
@@ -59,9 +63,13 @@ class ImcEmitProgram(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Replace layers by kernels in place."""
         from imcflow.passes.ap_target import load_ap_target
+        from imcflow.passes.crossbar_target import is_crossbar_target
 
+        if is_crossbar_target(self.target):
+            self._emit_crossbar(op)
+            return
         target = load_ap_target(self.target)
-        op.attributes[TARGET_ATTRIBUTE] = target_attribute(target)
+        op.attributes[TARGET_ATTRIBUTE] = target_attribute(target.summary)
         for layer in list(op.walk()):
             try:
                 if isinstance(layer, ApLinearOp):
@@ -71,22 +79,45 @@ class ImcEmitProgram(ModulePass):
             except ImcflowError as error:
                 raise PassFailedException(error.message) from error
 
+    def _emit_crossbar(self, op: ModuleOp) -> None:
+        from imcflow.passes.crossbar.emit import crossbar_kernel, crossbar_steps
+        from imcflow.passes.crossbar_target import load_crossbar_target
 
-def target_attribute(target: ApTarget) -> DictionaryAttr:
+        target = load_crossbar_target(self.target)
+        op.attributes[TARGET_ATTRIBUTE] = target_attribute(target.summary)
+        for layer in list(op.walk()):
+            if not isinstance(layer, CrossbarLinearOp):
+                continue
+            try:
+                kernel, steps = crossbar_kernel(layer, target.macro), crossbar_steps(layer)
+            except ImcflowError as error:
+                raise PassFailedException(error.message) from error
+            if steps is not None:
+                kernel.properties |= step_properties(steps)
+            _replace(layer, kernel)
+
+
+def target_attribute(summary: TargetSummary) -> DictionaryAttr:
     """Return the summary of a target as it is kept on a program-level module."""
     from dataclasses import asdict
 
+    return _dictionary(asdict(summary))
+
+
+def _dictionary(values: dict[str, object]) -> DictionaryAttr:
     from xdsl.dialects.builtin import BoolAttr, IntegerAttr, StringAttr
 
     entries: dict[str, Attribute] = {}
-    for key, value in asdict(target.summary).items():
+    for key, value in values.items():
         if value is None:
             continue
         if isinstance(value, bool):
             entries[key] = BoolAttr.from_bool(value)
         elif isinstance(value, int):
             entries[key] = IntegerAttr(value, i64)
-        else:
+        elif isinstance(value, dict):
+            entries[key] = _dictionary(cast(dict[str, object], value))
+        elif value is not None:
             entries[key] = StringAttr(str(value))
     return DictionaryAttr(entries)
 
@@ -186,7 +217,7 @@ def _kernel(
     )
 
 
-def _replace(layer: WindowedOp, kernel: ApKernelOp) -> None:
+def _replace(layer: WindowedOp, kernel: ApKernelOp | CrossbarKernelOp) -> None:
     from xdsl.rewriter import InsertPoint, Rewriter
 
     kernel.location = layer.location

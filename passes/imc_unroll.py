@@ -87,7 +87,7 @@ class ImcUnroll(ModulePass):
                     candidate,
                     [candidate.input],
                     convolution_matrix(candidate),
-                    _conv_geometry(candidate),
+                    conv_geometry(candidate),
                     target,
                     intervals,
                 )
@@ -117,7 +117,7 @@ class ImcUnroll(ModulePass):
                 pool = ApMaxPoolOp(
                     candidate.input, tensor_type(candidate.result), geometry=_pool_geometry(candidate, least)
                 )
-                _replace(candidate, pool, [candidate], intervals)
+                replace_layer(candidate, pool, [candidate], intervals)
         for function in op.ops:
             if isinstance(function, FuncOp):
                 erase_dead(function.body.block)
@@ -156,7 +156,8 @@ def _constant(op: Operation, value: SSAValue, what: str) -> Matrix:
     return array
 
 
-def _conv_geometry(op: Conv2dOp) -> dict[str, Attribute]:
+def conv_geometry(op: Conv2dOp) -> dict[str, Attribute]:
+    """Return the window of a convolution as properties of a windowed op."""
     return {
         "kernel": integers(shape_of(op.weights)[2:]),
         "strides": op.strides,
@@ -233,7 +234,7 @@ def _unroll(
     except ImcflowError as error:
         raise PassFailedException(f"{ImcUnroll.name}: {error.message}") from error
     programs = [AddSubAttr.of(plain_program(matrix[part], group=group, bias=offset[part])) for part in parts]
-    threshold = _only_step_function(op)
+    threshold = only_step_function(op)
     last = op if threshold is None else threshold
     linear = ApLinearOp(
         inputs,
@@ -246,7 +247,7 @@ def _unroll(
         descending=None if threshold is None else threshold.descending,
         low=0 if threshold is None else threshold.low.value.data,
     )
-    _replace(last, linear, [op] if threshold is None else [op, threshold], intervals)
+    replace_layer(last, linear, [op] if threshold is None else [op, threshold], intervals)
     if threshold is not None:
         op.detach()
         op.erase()
@@ -266,8 +267,8 @@ def _channel_range(interval: Interval, channels: int, geometry: Mapping[str, Att
     return Interval(low, high)
 
 
-def _only_step_function(op: Operation) -> ThresholdOp | None:
-    """The step function with constant thresholds that is the only user of the result, if there is one."""
+def only_step_function(op: Operation) -> ThresholdOp | None:
+    """Return the step function with constant thresholds that is the only user of the result, if there is one."""
     uses = list(op.results[0].uses)
     if len(uses) != 1 or uses[0].index != 0 or not isinstance(uses[0].operation, ThresholdOp):
         return None
@@ -275,7 +276,8 @@ def _only_step_function(op: Operation) -> ThresholdOp | None:
     return None if constant_array(threshold.thresholds) is None else threshold
 
 
-def _replace(op: Operation, new: Operation, sources: list[Operation], intervals: dict[SSAValue, Interval]) -> None:
+def replace_layer(op: Operation, new: Operation, sources: list[Operation], intervals: dict[SSAValue, Interval]) -> None:
+    """Put `new` in the place of `op`; it computes what the ops `sources` did."""
     from xdsl.rewriter import InsertPoint, Rewriter
 
     new.location = fused_location(sources)

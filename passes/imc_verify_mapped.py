@@ -25,7 +25,10 @@ class ImcVerifyMapped(ModulePass):
     A placement is replayed on the contents of its cells: each step must find the values it needs, whole, in words
     inside one track, the words of one step on different tracks, and never on the carry's; every output is stored once.
 
-    Precondition: after `imc-allocate-tracks`.
+    On crossbar macros every tile must fit a macro and a slot that exist, and the tiles of a layer must hold its
+    weights, all of them and each once.
+
+    Precondition: after `imc-allocate-tracks` or `imc-map-crossbar`.
     Postcondition: `imc-emit-program` succeeds. The module does not change.
 
     Before:
@@ -47,7 +50,15 @@ class ImcVerifyMapped(ModulePass):
         """Raise on the first broken rule."""
         from imcflow.passes.allocation.replay import check_placement
         from imcflow.passes.ap_target import load_ap_target
+        from imcflow.passes.crossbar.check import check_mapped_crossbar
+        from imcflow.passes.crossbar_target import is_crossbar_target, load_crossbar_target
 
+        if is_crossbar_target(self.target):
+            try:
+                check_mapped_crossbar(op, load_crossbar_target(self.target).macro)
+            except ImcflowError as error:
+                raise PassFailedException(f"{self.name}: {error.message}") from error
+            return
         geometry = load_ap_target(self.target).geometry
         for layer in op.walk():
             if isinstance(layer, Conv2dOp | GemmOp | SumPoolOp | MaxPoolOp) and runs_on(layer, Unit.AP):

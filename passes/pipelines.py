@@ -14,6 +14,15 @@ AP_LEVELS = (
 )
 """From the quantised level to the program level of an associative processor."""
 
+CROSSBAR_LEVELS = (
+    "imc-assign-units{{target={target}}}",
+    "imc-map-crossbar{{target={target}}}",
+    "imc-verify-mapped{{target={target}}}",
+    "imc-emit-program{{target={target}}}",
+    "imc-verify-program",
+)
+"""From the quantised level to the program level of crossbar macros."""
+
 DEFAULT_ACTIVATION_BITS = 8
 
 
@@ -25,9 +34,15 @@ def default_pipeline(target: str, *, calibration: str | None = None, activation_
         calibration: `.npz` of sample inputs, for models with floating-point activations: weights that are not quantised
             become ternary, and activations become integers whose ranges are measured on these inputs.
         activation_bits: bits of the calibrated activations.
+
+    Raises:
+        TargetError: there is no such target, or it is wrong.
     """
+    from imcflow.passes.crossbar_target import is_crossbar_target
+
+    levels = CROSSBAR_LEVELS if is_crossbar_target(target) else AP_LEVELS
     passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
-    return ",".join([*passes, *(text.format(target=quoted(target)) for text in AP_LEVELS)])
+    return ",".join([*passes, *(text.format(target=quoted(target)) for text in levels)])
 
 
 def quantising_passes(*, calibration: str | None = None, activation_bits: int | None = None) -> list[str]:

@@ -24,7 +24,7 @@ from imcflow.errors import ProgramError
 from imcflow.runtime.header import encode_header
 from imcflow.runtime.json_fields import parse_json, shown
 from imcflow.runtime.limits import MAX_AXES, MAX_FILE_BYTES, MAX_FILE_HEADER_BYTES, MAX_FILE_TENSORS
-from imcflow.runtime.program import FORMAT_VERSION, ApKernel, Program
+from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -71,7 +71,10 @@ def program_arrays(program: Program) -> dict[str, Array]:
         raise ProgramError(f"program '{program.name}': header cannot be written as JSON: {error}") from error
     arrays: dict[str, Array] = {HEADER_TENSOR: np.frombuffer(header, dtype=np.uint8)}
     for index, step in enumerate(program.steps):
-        if isinstance(step, ApKernel):
+        if isinstance(step, CrossbarKernel):
+            arrays[f"step.{index}.weights"] = step.weights
+            arrays[f"step.{index}.bias"] = step.bias
+        if isinstance(step, ApKernel | CrossbarKernel):
             rows = np.ascontiguousarray(step.instructions)
             arrays[f"step.{index}.instructions"] = rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
             arrays[f"step.{index}.step_thresholds"] = step.step_thresholds

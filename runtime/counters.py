@@ -15,10 +15,11 @@ import numpy as np
 
 from imcflow.runtime.array_times import array_times, instruction_arrays
 from imcflow.runtime.counts import COUNT_NAMES, UNIT_WEIGHTS, Counts, CycleWeights
+from imcflow.runtime.crossbar.counters import CrossbarCounters, count_crossbar_kernel
 from imcflow.runtime.isa import Flag, Opcode
 from imcflow.runtime.microcode import CLEARS_RESULT, USES_CARRY, table_passes
 from imcflow.runtime.port_shifts import PortShifts, port_shifts
-from imcflow.runtime.program import ApKernel, DigitalOp, Program, Region, TargetSummary
+from imcflow.runtime.program import ApKernel, CrossbarKernel, DigitalOp, Program, Region, TargetSummary
 
 if TYPE_CHECKING:
     from imcflow.runtime.program import InstructionTable
@@ -131,6 +132,7 @@ class ProgramCounters:
 
     kernels: tuple[KernelCounters, ...]
     digital: tuple[DigitalCounters, ...]
+    crossbar: tuple[CrossbarCounters, ...] = ()
 
     def totals(self, images: int | None = None) -> Counts:
         """Return the sum over all kernels: of one row block each, or of all row blocks of a batch of `images`."""
@@ -155,6 +157,7 @@ class ProgramCounters:
             "by_opcode": {name: counts.to_json() for name, counts in self.by_opcode().items()},
             "kernels": [kernel.to_json() for kernel in self.kernels],
             "digital": [op.to_json() for op in self.digital],
+            "crossbar": [kernel.to_json() for kernel in self.crossbar],
         }
 
 
@@ -167,12 +170,16 @@ def count_program(program: Program, weights: CycleWeights = UNIT_WEIGHTS) -> Pro
     """
     kernels: list[KernelCounters] = []
     digital: list[DigitalCounters] = []
+    crossbar: list[CrossbarCounters] = []
     for number, step in enumerate(program.steps):
         if isinstance(step, ApKernel):
             kernels.append(count_kernel(step, program.target, weights, step_number=number))
+        elif isinstance(step, CrossbarKernel):
+            if program.target.macro is not None:
+                crossbar.append(count_crossbar_kernel(step, program.target.macro, step_number=number))
         else:
             digital.append(_count_digital(program, step, number))
-    return ProgramCounters(tuple(kernels), tuple(digital))
+    return ProgramCounters(tuple(kernels), tuple(digital), tuple(crossbar))
 
 
 def count_kernel(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from imcflow.errors import ProgramError
 from imcflow.runtime.json_fields import Fields, as_integer, as_text, shown
@@ -19,6 +19,7 @@ from imcflow.runtime.limits import (
     MAX_CELLS,
     MAX_ELEMENTS,
     MAX_GEOMETRY,
+    MAX_OPERAND_BITS,
     MAX_PORTS_PER_KERNEL,
     MAX_STEPS,
     MAX_TENSORS,
@@ -27,8 +28,10 @@ from imcflow.runtime.limits import (
 from imcflow.runtime.program import (
     ApKernel,
     ApOutput,
+    CrossbarKernel,
     DigitalOp,
     Json,
+    MacroSummary,
     PortInfo,
     Program,
     Region,
@@ -44,13 +47,17 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+T = TypeVar("T")
+CROSSBAR_KINDS = ("aimc", "dimc")
+"""Kinds of target whose summary describes macros."""
+
 
 def encode_header(program: Program) -> dict[str, object]:
     """Return the JSON object of `docs/instruction-stream.md` section 6."""
     return {
         "format_version": program.format_version,
         "name": program.name,
-        "target": asdict(program.target),
+        "target": _encode_target(program.target),
         "tensors": [asdict(tensor) for tensor in program.tensors],
         "inputs": [asdict(port) for port in program.inputs],
         "outputs": [asdict(port) for port in program.outputs],
@@ -58,6 +65,13 @@ def encode_header(program: Program) -> dict[str, object]:
         "pipeline": program.pipeline,
         "metadata": dict(program.metadata),
     }
+
+
+def _encode_target(target: TargetSummary) -> dict[str, object]:
+    fields: dict[str, object] = asdict(target)
+    if target.macro is None:
+        del fields["macro"]
+    return fields
 
 
 def _encode_step(step: Step) -> dict[str, object]:
@@ -70,6 +84,15 @@ def _encode_step(step: Step) -> dict[str, object]:
             "inputs": list(step.inputs),
             "output": step.output,
             "onnx_nodes": list(step.onnx_nodes),
+        }
+    if isinstance(step, CrossbarKernel):
+        return {
+            "kind": step.kind,
+            "name": step.name,
+            "onnx_nodes": list(step.onnx_nodes),
+            "window": asdict(step.window),
+            "output": asdict(step.output),
+            "weight_bits": step.weight_bits,
         }
     return {
         "kind": step.kind,
@@ -127,18 +150,35 @@ def _constants(remaining: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _target(fields: Fields) -> TargetSummary:
+    kind = fields.text("kind")
     target = TargetSummary(
         name=fields.text("name"),
-        kind=fields.text("kind"),
+        kind=kind,
         content_hash=fields.text("content_hash"),
         rows=fields.integer("rows", 1, MAX_GEOMETRY),
         tracks=fields.integer("tracks", 1, MAX_GEOMETRY),
         domains=fields.integer("domains", 1, MAX_GEOMETRY),
         or_latch=fields.flag("or_latch"),
         array_count=fields.integer("array_count", 0, MAX_CELLS),
+        macro=_macro(Fields(fields.take("macro"), "target: macro")) if kind in CROSSBAR_KINDS else None,
     )
     fields.finish()
     return target
+
+
+def _macro(fields: Fields) -> MacroSummary:
+    macro = MacroSummary(
+        rows=fields.integer("rows", 1, MAX_GEOMETRY),
+        columns=fields.integer("columns", 1, MAX_GEOMETRY),
+        macros=fields.integer("macros", 1, MAX_GEOMETRY),
+        slots=fields.integer("slots", 1, MAX_GEOMETRY),
+        weight_bits=fields.integer("weight_bits", 1, MAX_OPERAND_BITS),
+        activation_bits=fields.integer("activation_bits", 1, MAX_OPERAND_BITS),
+        bits_per_cycle=fields.integer("bits_per_cycle", 1, MAX_OPERAND_BITS),
+        adc_levels=fields.integer("adc_levels", 0, MAX_GEOMETRY),
+    )
+    fields.finish()
+    return macro
 
 
 def _tensor(fields: Fields) -> TensorInfo:
@@ -242,13 +282,42 @@ def _ap_kernel(fields: Fields, index: int, remaining: dict[str, Array]) -> ApKer
 
 
 def _instruction_rows(rows: Array, where: str) -> Any:
-    from imcflow.runtime.isa import INSTRUCTION_BYTES, instruction_dtype
+    from imcflow.runtime.isa import instruction_dtype
 
-    if rows.dtype.str != "|u1" or rows.ndim != 2 or rows.shape[1] != INSTRUCTION_BYTES:
-        raise ProgramError(
-            f"{where}: instructions must be U8 [n, {INSTRUCTION_BYTES}], got {rows.dtype} {list(rows.shape)}"
-        )
-    return rows.reshape(-1).view(instruction_dtype())
+    return _rows_of(rows, instruction_dtype(), where)
+
+
+def _rows_of(rows: Array, row: np.dtype[Any], where: str) -> Any:
+    if rows.dtype.str != "|u1" or rows.ndim != 2 or rows.shape[1] != row.itemsize:
+        raise ProgramError(f"{where}: instructions must be U8 [n, {row.itemsize}], got {rows.dtype} {list(rows.shape)}")
+    return rows.reshape(-1).view(row)
+
+
+def _crossbar_kernel(fields: Fields, index: int, remaining: dict[str, Array]) -> CrossbarKernel:
+    from imcflow.runtime.crossbar.isa import tile_instruction_dtype
+
+    name = fields.text("name")
+    fields.where = f"step {index} {shown(name)}"
+    rows = _take_array(remaining, f"step.{index}.instructions")
+    return CrossbarKernel(
+        name=name,
+        onnx_nodes=fields.texts("onnx_nodes"),
+        window=_whole(Fields(fields.take("window"), f"{fields.where}: window"), _window),
+        output=_whole(Fields(fields.take("output"), f"{fields.where}: output"), _output),
+        weight_bits=fields.integer("weight_bits", 1, MAX_OPERAND_BITS),
+        instructions=_rows_of(rows, tile_instruction_dtype(), fields.where),
+        weights=_take_array(remaining, f"step.{index}.weights"),
+        bias=_take_array(remaining, f"step.{index}.bias"),
+        step_thresholds=_take_array(remaining, f"step.{index}.step_thresholds"),
+        step_low=_take_array(remaining, f"step.{index}.step_low"),
+        step_descending=_take_array(remaining, f"step.{index}.step_descending"),
+    )
+
+
+def _whole(fields: Fields, decode: Callable[[Fields], T]) -> T:
+    value = decode(fields)
+    fields.finish()
+    return value
 
 
 def _digital(fields: Fields, index: int, remaining: dict[str, Array]) -> DigitalOp:
@@ -276,5 +345,6 @@ def _digital_input(value: object, where: str) -> int | str:
 
 _STEP_KINDS: dict[str, Callable[[Fields, int, dict[str, Array]], Step]] = {
     ApKernel.kind: _ap_kernel,
+    CrossbarKernel.kind: _crossbar_kernel,
     DigitalOp.kind: _digital,
 }

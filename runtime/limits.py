@@ -28,3 +28,6 @@ MAX_GEOMETRY = 1 << 16
 MAX_CELLS = 1 << 26
 MAX_INSTRUCTIONS = 1 << 27
 MAX_TABLE_ENTRIES = 1 << 26
+MAX_OPERAND_BITS = 32
+"""Bits of a weight or an activation of a crossbar macro."""
+MAX_TILE_INSTRUCTIONS = 1 << 20

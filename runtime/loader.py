@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from imcflow.errors import ProgramError
+from imcflow.runtime.checks.crossbar import check_crossbar_kernel, check_macro
 from imcflow.runtime.checks.flow import check_flow
 from imcflow.runtime.checks.instructions import InstructionCheck
 from imcflow.runtime.checks.structure import (
@@ -24,7 +25,7 @@ from imcflow.runtime.container import HEADER_TENSOR, read_container
 from imcflow.runtime.header import decode_header
 from imcflow.runtime.json_fields import parse_json
 from imcflow.runtime.limits import MAX_CELLS, MAX_GEOMETRY, MAX_PROGRAM_HEADER_BYTES
-from imcflow.runtime.program import FORMAT_VERSION, ApKernel, Program
+from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
 
 
 def load_program(path: str | os.PathLike[str]) -> Program:
@@ -71,6 +72,8 @@ def check_program(program: Program) -> None:
         where = step_label(index, step)
         if isinstance(step, ApKernel):
             check_kernel(program, step, where)
+        elif isinstance(step, CrossbarKernel):
+            check_crossbar_kernel(program, step, where)
         else:
             check_digital(program, step, where)
 
@@ -95,5 +98,9 @@ def _check_target(program: Program) -> None:
             raise ProgramError(f"target: {field} must be 1 to {MAX_GEOMETRY}, got {value}")
     if not 0 <= target.array_count <= MAX_CELLS:
         raise ProgramError(f"target: array_count must be 0 to {MAX_CELLS}, got {target.array_count}")
+    if target.macro is not None:
+        check_macro(target.macro)
     if target.kind != "ap" and program.kernels:
         raise ProgramError(f"target: kind '{target.kind}' has no associative processors to run ap_kernel steps")
+    if target.macro is None and program.crossbar_kernels:
+        raise ProgramError(f"target: kind '{target.kind}' has no macros to run crossbar_kernel steps")

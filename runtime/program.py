@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     InstructionTable = np.ndarray[tuple[int], np.dtype[np.void]]
     """Rows of `imcflow.runtime.isa.instruction_dtype()`."""
     IntArray = np.ndarray[Any, np.dtype[np.int64]]
+    WeightArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
     BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 FORMAT_VERSION = 1
@@ -76,11 +77,32 @@ def element_type(spelling: str) -> ElementType:
 
 
 @dataclass(frozen=True)
+class MacroSummary:
+    """Geometry and converters of the macros of a crossbar target.
+
+    A macro multiplies `rows` window elements by `columns` weights per row; there are `macros` of them with `slots`
+    weights behind each multiplier. Weights have up to `weight_bits` bits, one physical column each; activations up to
+    `activation_bits`, fed `bits_per_cycle` at a time. An analog macro reads its columns with `adc_levels` levels, a
+    digital one (0) adds exactly.
+    """
+
+    rows: int
+    columns: int
+    macros: int
+    slots: int
+    weight_bits: int
+    activation_bits: int
+    bits_per_cycle: int
+    adc_levels: int = 0
+
+
+@dataclass(frozen=True)
 class TargetSummary:
     """What execution needs to know of the target; the full description stays with `imcflow.targets`.
 
     `content_hash` is the hash of the description the program was compiled for. `rows`, `tracks` and `domains` are the
-    geometry of one AP array in cells. `array_count` is how many arrays one row block may use (0: no limit).
+    geometry of one AP array in cells. `array_count` is how many arrays one row block may use (0: no limit). `macro` is
+    there on crossbar targets.
     """
 
     name: str
@@ -91,6 +113,7 @@ class TargetSummary:
     or_latch: bool = False
     array_count: int = 0
     kind: str = "ap"
+    macro: MacroSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -236,6 +259,35 @@ class ApKernel:
         return self.outputs[0].height * self.outputs[0].width
 
 
+@dataclass(frozen=True, eq=False)
+class CrossbarKernel:
+    """A stream of tile operations on the macros of a crossbar target, run for all lanes.
+
+    `instructions` are rows of `imcflow.runtime.crossbar.isa`. `weights` (int8, int16 or int32) are the tiles one after
+    the other; a cell word has `weight_bits` bits. `bias` is int64 [channels]. Step tables are as in `ApKernel`, with
+    one row per output channel, or none.
+    """
+
+    kind: ClassVar[str] = "crossbar_kernel"
+
+    name: str
+    onnx_nodes: tuple[str, ...]
+    window: Window
+    output: ApOutput
+    weight_bits: int
+    instructions: InstructionTable
+    weights: WeightArray
+    bias: IntArray
+    step_thresholds: IntArray
+    step_low: IntArray
+    step_descending: BoolArray
+
+    @property
+    def lanes_per_image(self) -> int:
+        """Output positions of one image."""
+        return self.output.height * self.output.width
+
+
 @dataclass(frozen=True)
 class DigitalOp:
     """One operation of the target's digital unit: a network-level op on whole tensors.
@@ -258,8 +310,26 @@ def _no_constants() -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
     return {}
 
 
-Step = ApKernel | DigitalOp
+Step = ApKernel | CrossbarKernel | DigitalOp
 """One step of a program. Other kinds of unit add a dataclass with its own `kind` and a codec in the container."""
+
+
+def tensors_read(step: Step) -> list[int]:
+    """Return the ids of the tensors that a step reads."""
+    if isinstance(step, DigitalOp):
+        return [value for value in step.inputs if isinstance(value, int)]
+    if isinstance(step, CrossbarKernel):
+        return [step.window.tensor]
+    return [window.tensor for window in step.inputs]
+
+
+def tensors_written(step: Step) -> list[int]:
+    """Return the ids of the tensors that a step writes."""
+    if isinstance(step, DigitalOp):
+        return [step.output]
+    if isinstance(step, CrossbarKernel):
+        return [step.output.tensor]
+    return [output.tensor for output in step.outputs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,6 +355,11 @@ class Program:
     def kernels(self) -> tuple[ApKernel, ...]:
         """The associative-processor steps, in order."""
         return tuple(step for step in self.steps if isinstance(step, ApKernel))
+
+    @property
+    def crossbar_kernels(self) -> tuple[CrossbarKernel, ...]:
+        """The crossbar steps, in order."""
+        return tuple(step for step in self.steps if isinstance(step, CrossbarKernel))
 
     @property
     def source_map(self) -> dict[str, tuple[str, ...]]:

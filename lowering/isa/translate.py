@@ -25,6 +25,7 @@ from imcflow.dialect.attributes import RoundingAttr
 from imcflow.dialect.constants import array_of
 from imcflow.dialect.locations import describe, node_names
 from imcflow.dialect.ops_ap import ApKernelOp
+from imcflow.dialect.ops_crossbar import CrossbarKernelOp
 from imcflow.dialect.ops_network import ConstantOp
 from imcflow.dialect.types import element_type_of, integer_element_of, is_signed, shape_of, value_range
 from imcflow.errors import ModelError
@@ -32,7 +33,9 @@ from imcflow.runtime.digital_ops import DIGITAL_OPS
 from imcflow.runtime.program import (
     ApKernel,
     ApOutput,
+    CrossbarKernel,
     DigitalOp,
+    MacroSummary,
     PortInfo,
     Program,
     Region,
@@ -93,7 +96,7 @@ class _Translation:
         for op in block.ops:
             if isinstance(op, ReturnOp | ConstantOp):
                 continue
-            steps.append(self._kernel(op) if isinstance(op, ApKernelOp) else self._digital(op))
+            steps.append(self._step(op))
         terminator = block.last_op
         if not isinstance(terminator, ReturnOp):
             raise ModelError("the function does not end in func.return")
@@ -160,18 +163,38 @@ class _Translation:
         output = self._add_tensor(op.results[0], name)
         return DigitalOp(name, mnemonic, attributes, inputs, output, node_names(op))
 
-    def _kernel(self, op: ApKernelOp) -> ApKernel:
+    def _step(self, op: Operation) -> Step:
+        if isinstance(op, ApKernelOp):
+            return self._kernel(op)
+        return self._crossbar_kernel(op) if isinstance(op, CrossbarKernelOp) else self._digital(op)
+
+    def _crossbar_kernel(self, op: CrossbarKernelOp) -> CrossbarKernel:
         name = self._step_name(op)
-        windows = tuple(self._window(op, value) for value in op.inputs)
+        return CrossbarKernel(
+            name=name,
+            onnx_nodes=node_names(op),
+            window=self._window(op, op.inputs[0]),
+            output=self._output(op, name),
+            weight_bits=op.weight_bits.value.data,
+            instructions=op.instructions.table().copy(),
+            weights=array_of(op.tile_weights).reshape(-1).copy(),
+            bias=np.array(_integers(op.bias), dtype=np.int64),
+            step_thresholds=_step_thresholds(op),
+            step_low=np.array(_integers(op.step_low), dtype=np.int64),
+            step_descending=np.array(_integers(op.step_descending), dtype=np.bool_),
+        )
+
+    def _output(self, op: ApKernelOp | CrossbarKernelOp, name: str) -> ApOutput:
         shape = shape_of(op.result)
         element = integer_element_of(op.result)
         height, width = shape[2:] if len(shape) == 4 else (1, 1)
         tensor = self._add_tensor(op.result, name)
-        output = ApOutput(tensor, shape[1], height, width, element.width.data, is_signed(element))
-        levels = 0 if op.step_thresholds is None else op.step_thresholds.get_shape()[1]
-        thresholds = np.zeros((0, levels), dtype=np.int64)
-        if op.step_thresholds is not None:
-            thresholds = array_of(op.step_thresholds).astype(np.int64)
+        return ApOutput(tensor, shape[1], height, width, element.width.data, is_signed(element))
+
+    def _kernel(self, op: ApKernelOp) -> ApKernel:
+        name = self._step_name(op)
+        windows = tuple(self._window(op, value) for value in op.inputs)
+        output = self._output(op, name)
         nodes = node_names(op)
         return ApKernel(
             name=name,
@@ -179,14 +202,14 @@ class _Translation:
             inputs=windows,
             outputs=(output,),
             instructions=op.instructions.table().copy(),
-            step_thresholds=thresholds,
+            step_thresholds=_step_thresholds(op),
             step_low=np.array(_integers(op.step_low), dtype=np.int64),
             step_descending=np.array(_integers(op.step_descending), dtype=np.bool_),
             array_count=op.arrays.value.data,
             regions=_regions(op, nodes[0] if nodes else ""),
         )
 
-    def _window(self, op: ApKernelOp, value: SSAValue) -> Window:
+    def _window(self, op: ApKernelOp | CrossbarKernelOp, value: SSAValue) -> Window:
         if value not in self._ids:
             raise ModelError(f"{describe(op)}: a kernel reads a constant")
         channels, height, width = op.map_shape
@@ -209,6 +232,12 @@ class _Translation:
             bits=max(1, reach.bit_length() + signed),
             signed=signed,
         )
+
+
+def _step_thresholds(op: ApKernelOp | CrossbarKernelOp) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if op.step_thresholds is None:
+        return np.zeros((0, 0), dtype=np.int64)
+    return array_of(op.step_thresholds).astype(np.int64)
 
 
 def _pair(attribute: DenseArrayBase[Any]) -> tuple[int, int]:
@@ -286,7 +315,17 @@ def _target(module: ModuleOp) -> TargetSummary:
             fields[key] = bool(value.value.data)
         elif isa(value, IntegerAttr):
             fields[key] = int(value.value.data)
+        elif key == "macro" and isinstance(value, DictionaryAttr):
+            fields[key] = _macro(value)
     try:
         return TargetSummary(**fields)
     except TypeError as error:
         raise ModelError(f"attribute imc.target of the module is incomplete: {error}") from error
+
+
+def _macro(attribute: DictionaryAttr) -> MacroSummary:
+    fields = {key: value.value.data for key, value in attribute.data.items() if isa(value, IntegerAttr)}
+    try:
+        return MacroSummary(**fields)
+    except TypeError as error:
+        raise ModelError(f"macro in the attribute imc.target of the module is incomplete: {error}") from error

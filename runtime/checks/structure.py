@@ -13,11 +13,21 @@ from imcflow.runtime.digital_shapes import BATCH
 from imcflow.runtime.isa import instruction_dtype
 from imcflow.runtime.json_fields import shown
 from imcflow.runtime.limits import MAX_CELLS, MAX_ELEMENTS, MAX_INSTRUCTIONS, MAX_TABLE_ENTRIES
-from imcflow.runtime.program import ApKernel, ApOutput, DigitalOp, ElementType, Program, Step, TensorInfo, Window
+from imcflow.runtime.program import (
+    ApKernel,
+    ApOutput,
+    CrossbarKernel,
+    DigitalOp,
+    ElementType,
+    Program,
+    Step,
+    TensorInfo,
+    Window,
+    tensors_read,
+    tensors_written,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MODEL_DTYPES = (
@@ -103,9 +113,9 @@ def check_order(program: Program) -> None:
         if step.name in names:
             raise ProgramError(f"{where}: the name is taken by another step")
         names.add(step.name)
-        for tensor in _tensors_read(step):
+        for tensor in tensors_read(step):
             read(_existing(program, tensor, where), where)
-        for tensor in _tensors_written(step):
+        for tensor in tensors_written(step):
             write(_existing(program, tensor, where), where)
     for index, port in enumerate(program.outputs):
         read(port.tensor, f"output {index} {shown(port.name)}")
@@ -115,16 +125,6 @@ def _existing(program: Program, tensor: int, where: str) -> int:
     if not 0 <= tensor < len(program.tensors):
         raise ProgramError(f"{where}: tensor {tensor} does not exist; there are {len(program.tensors)}")
     return tensor
-
-
-def _tensors_read(step: Step) -> Sequence[int]:
-    if isinstance(step, DigitalOp):
-        return [value for value in step.inputs if isinstance(value, int)]
-    return [window.tensor for window in step.inputs]
-
-
-def _tensors_written(step: Step) -> Sequence[int]:
-    return [step.output] if isinstance(step, DigitalOp) else [output.tensor for output in step.outputs]
 
 
 def check_constants(program: Program) -> None:
@@ -200,10 +200,10 @@ def check_kernel_frame(program: Program, kernel: ApKernel, where: str) -> None:
         raise ProgramError(f"{where}: has no output")
     size = (kernel.outputs[0].height, kernel.outputs[0].width)
     for number, window in enumerate(kernel.inputs):
-        _check_window(program.tensors[window.tensor], window, size, f"{where}: input {number}")
+        check_window(program.tensors[window.tensor], window, size, f"{where}: input {number}")
     for number, output in enumerate(kernel.outputs):
-        _check_output(program.tensors[output.tensor], output, size, f"{where}: output {number}")
-    _check_step_tables(kernel, where)
+        check_output(program.tensors[output.tensor], output, size, f"{where}: output {number}")
+    check_step_tables(kernel, where)
     end = 0
     for number, region in enumerate(kernel.regions):
         if not end <= region.start <= region.stop <= len(kernel.instructions):
@@ -223,7 +223,12 @@ def _check_map(tensor: TensorInfo, channels: int, height: int, width: int, where
         raise ProgramError(f"{where}: tensor {shown(tensor.name)} is f32, arrays hold integers")
 
 
-def _check_window(tensor: TensorInfo, window: Window, size: tuple[int, int], where: str) -> None:
+def check_window(tensor: TensorInfo, window: Window, size: tuple[int, int], where: str) -> None:
+    """A window fits its tensor, and gives `size` (height, width) positions.
+
+    Raises:
+        ProgramError: names `where` and the field.
+    """
     _check_map(tensor, window.channels, window.height, window.width, where)
     if min(*window.kernel, *window.strides, *window.dilations) < 1 or min(window.pads) < 0:
         raise ProgramError(f"{where}: kernel, strides and dilations must be at least 1, pads at least 0")
@@ -243,7 +248,12 @@ def _check_window(tensor: TensorInfo, window: Window, size: tuple[int, int], whe
         raise ProgramError(f"{where}: pad_value {window.pad_value} does not fit {loaded}")
 
 
-def _check_output(tensor: TensorInfo, output: ApOutput, size: tuple[int, int], where: str) -> None:
+def check_output(tensor: TensorInfo, output: ApOutput, size: tuple[int, int], where: str) -> None:
+    """An output of `size` (height, width) positions fits its tensor.
+
+    Raises:
+        ProgramError: names `where` and the field.
+    """
     _check_map(tensor, output.channels, output.height, output.width, where)
     if (output.height, output.width) != size:
         raise ProgramError(f"{where}: {output.height} x {output.width} positions, output 0 has {size[0]} x {size[1]}")
@@ -253,7 +263,12 @@ def _check_output(tensor: TensorInfo, output: ApOutput, size: tuple[int, int], w
         )
 
 
-def _check_step_tables(kernel: ApKernel, where: str) -> None:
+def check_step_tables(kernel: ApKernel | CrossbarKernel, where: str) -> None:
+    """The arrays of the step table have their types and shapes; thresholds ascend.
+
+    Raises:
+        ProgramError: names `where` and the array.
+    """
     thresholds, low, descending = kernel.step_thresholds, kernel.step_low, kernel.step_descending
     if thresholds.dtype.str != "<i8" or thresholds.ndim != 2 or thresholds.size > MAX_TABLE_ENTRIES:
         raise ProgramError(f"{where}: step_thresholds must be I64 [rows, levels], got {_described(thresholds)}")

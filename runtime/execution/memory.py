@@ -9,7 +9,7 @@ from imcflow.runtime.execution.prepare import PreparedKernel
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.windows import ImageLayout
 from imcflow.runtime.kernels.layout import USUAL_WORDS
-from imcflow.runtime.program import ApKernel, Program
+from imcflow.runtime.program import ApKernel, CrossbarKernel, Program, tensors_read, tensors_written
 
 DIGITAL_TEMPORARIES = 16  # bytes per element that a digital operation may need besides its operands and result
 
@@ -18,10 +18,8 @@ def last_uses(program: Program, kept: frozenset[int]) -> dict[int, int]:
     """Return per tensor id the last step that reads it; tensors in `kept` and outputs are used to the end."""
     uses = {tensor: -1 for tensor in range(len(program.tensors))}
     for index, step in enumerate(program.steps):
-        read = [window.tensor for window in step.inputs] if isinstance(step, ApKernel) else step.inputs
-        for tensor in read:
-            if isinstance(tensor, int):
-                uses[tensor] = index
+        for tensor in tensors_read(step):
+            uses[tensor] = index
     for tensor in {port.tensor for port in program.outputs} | kept:
         uses[tensor] = len(program.steps)
     return uses
@@ -34,13 +32,14 @@ def image_bytes(program: Program, prepared: Sequence[PreparedKernel | None], kep
     live = {port.tensor for port in program.inputs}
     peak = 0
     for index, (step, ready) in enumerate(zip(program.steps, prepared, strict=True)):
+        written = tensors_written(step)
         if isinstance(step, ApKernel):
-            written = [port.tensor for port in step.outputs]
             planes = ready.byte_planes if ready else ()
             layouts = [ImageLayout(window, 1, count) for window, count in zip(step.inputs, planes, strict=False)]
             temporary = sum(layout.buffer_bytes for layout in layouts)
+        elif isinstance(step, CrossbarKernel):
+            temporary = 8 * step.lanes_per_image * (step.window.elements + 3 * step.output.channels)
         else:
-            written = [step.output]
             temporary = program.tensors[step.output].size * DIGITAL_TEMPORARIES
         live.update(written)
         peak = max(peak, sum(sizes[tensor] for tensor in live) + temporary)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.errors import InputError, ProgramError
+from imcflow.runtime.crossbar.converters import AnalogNoise
+from imcflow.runtime.crossbar.step import CrossbarStep, ready_step
 from imcflow.runtime.digital.registry import Call
 from imcflow.runtime.digital_ops import complete_attributes
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, fitted_words, row_cost
@@ -22,7 +24,7 @@ from imcflow.runtime.execution.storage import Tensor, storage_dtype
 from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS, Counter
 from imcflow.runtime.kernels.module import Fidelity
-from imcflow.runtime.program import ApKernel, DigitalOp, Program
+from imcflow.runtime.program import ApKernel, CrossbarKernel, DigitalOp, Program
 
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
@@ -46,6 +48,7 @@ def run_program(
     on_progress: OnProgress | None = None,
     keep: Sequence[str] = (),
     block_words: int | None = None,
+    noise: AnalogNoise | None = None,
 ) -> Arrays:
     """Run a program on a batch.
 
@@ -60,6 +63,7 @@ def run_program(
         on_progress: called after every step of every chunk.
         keep: names of further tensors to return, as they are stored.
         block_words: 64-lane words per block; None: fitted to the number of lanes.
+        noise: disturbances of analog macros; None: none.
 
     Returns:
         The outputs by name in the model's types, and the tensors in `keep`.
@@ -69,7 +73,7 @@ def run_program(
         ImcflowError: the memory budget is too small for one image.
         ProgramError: the program cannot be executed.
     """
-    run = ProgramRun(program, fidelity=fidelity, threads=threads, block_words=block_words)
+    run = ProgramRun(program, fidelity=fidelity, threads=threads, block_words=block_words, noise=noise)
     return run(inputs, memory_bytes=memory_bytes, on_progress=on_progress, keep=keep)
 
 
@@ -87,6 +91,7 @@ class ProgramRun:
         fidelity: Fidelity = "word",
         threads: int | None = None,
         block_words: int | None = None,
+        noise: AnalogNoise | None = None,
     ) -> None:
         """Check and renumber all streams (once per program and process)."""
         self._program = program
@@ -103,6 +108,8 @@ class ProgramRun:
         self._prepared = ready[fused]
         self._bound: dict[tuple[int, int], ArrayStep] = {}
         self._workspace = Workspace()
+        self._crossbar: dict[int, CrossbarStep] = {}
+        self._literal, self._noise = fidelity == "micro", noise or AnalogNoise()
         self.counters = np.zeros(Counter.SIZE, np.int64)
 
     def __call__(
@@ -128,7 +135,7 @@ class ProgramRun:
                     stop = min(start + chunk, batch)
                     part = {tensor: array[start:stop] for tensor, array in tensors.items()}
                     report = _step_reporter(on_progress, number * len(program.steps), total)
-                    self._run_chunk(part, stop - start, frozenset(kept.values()), pool, report)
+                    self._run_chunk(part, (start, stop), frozenset(kept.values()), pool, report)
                     for tensor, array in results.items():
                         array[start:stop] = part[tensor]
         return self._named(results, kept)
@@ -156,16 +163,19 @@ class ProgramRun:
     def _run_chunk(
         self,
         tensors: dict[int, Tensor],
-        images: int,
+        part: tuple[int, int],
         kept: frozenset[int],
         pool: BlockPool,
         report: Callable[[int, str], None],
     ) -> None:
-        """Run all steps on a few images; `tensors` holds the inputs and gets what is used to the end."""
+        """Run all steps on images `part` of the batch; `tensors` holds the inputs and gets what is used to the end."""
+        first_image, images = part[0], part[1] - part[0]
         uses = last_uses(self._program, kept)
         for index, step in enumerate(self._program.steps):
             if isinstance(step, ApKernel):
                 self._run_array_step(index, step, tensors, images, pool)
+            elif isinstance(step, CrossbarKernel):
+                self._run_crossbar_step(index, step, tensors, first_image, pool)
             else:
                 self._run_digital_op(step, tensors, images, pool)
             for tensor in [tensor for tensor in tensors if uses[tensor] <= index]:
@@ -192,6 +202,18 @@ class ProgramRun:
         self.counters += counters
         for port, info, output in zip(step.outputs, infos, outputs, strict=True):
             tensors[port.tensor] = output.reshape(images, *info.shape)
+
+    def _run_crossbar_step(
+        self, index: int, step: CrossbarKernel, tensors: dict[int, Tensor], first_image: int, pool: BlockPool
+    ) -> None:
+        info, window = self._program.tensors[step.output.tensor], step.window
+        ready = self._crossbar.get(index)
+        if ready is None:
+            macro = self._program.target.macro
+            ready = ready_step(step, macro, self._noise, storage_dtype(info.element), literal=self._literal)
+            self._crossbar[index] = ready
+        maps = tensors[window.tensor].reshape(-1, window.channels, window.height, window.width)
+        tensors[step.output.tensor] = ready.run(maps, first_image, pool).reshape(len(maps), *info.shape)
 
     def _fitted_words(self, step: ApKernel, images: int) -> int:
         """Return the block width of a step: its own best one where time to compile it is won, else a common one."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from imcflow.runtime.counters import ProgramCounters
-    from imcflow.runtime.program import ApKernel, DigitalOp, Program
+    from imcflow.runtime.crossbar.converters import AnalogNoise
+    from imcflow.runtime.program import Program, Step
     from imcflow.targets.ap_cost import ProgramCost
     from imcflow.tools.progress import OnProgress
 
@@ -83,8 +84,12 @@ class CompiledProgram:
         memory_bytes: int | None = None,
         keep: Sequence[str] = (),
         on_progress: OnProgress | None = None,
+        noise: AnalogNoise | None = None,
     ) -> RunResult:
-        """Execute the program and also return the tensors named in `keep` and the time of each step."""
+        """Execute the program and also return the tensors named in `keep` and the time of each step.
+
+        `noise` disturbs analog macros.
+        """
         from imcflow.runtime.execution.run import DEFAULT_MEMORY_BYTES, run_program
 
         names = [step.name for step in self.program.steps]
@@ -106,6 +111,7 @@ class CompiledProgram:
             memory_bytes=DEFAULT_MEMORY_BYTES if memory_bytes is None else memory_bytes,
             on_progress=step_done,
             keep=tuple(keep),
+            noise=noise,
         )
         outputs = {port.name: result[port.name] for port in self.program.outputs}
         kept = {name: array for name, array in result.items() if name not in outputs}
@@ -145,7 +151,7 @@ class CompiledProgram:
 
         write_program(self.program, Path(path))
 
-    def step(self, name: str) -> ApKernel | DigitalOp:
+    def step(self, name: str) -> Step:
         """Return a step by name or number.
 
         Raises:
@@ -168,12 +174,14 @@ class CompiledProgram:
 
         found = self.step(step)
         if not isinstance(found, ApKernel):
-            raise ImcflowError(f"step '{found.name}' is a digital op ({found.op}) and has no instructions")
+            raise ImcflowError(
+                f"step '{found.name}' is of kind {found.kind} and has no associative-processor instructions"
+            )
         return disassemble(found, self.program.target)
 
     def summary(self) -> dict[str, object]:
         """Return the facts of the program as a JSON object with stable keys."""
-        from imcflow.runtime.program import ApKernel
+        from imcflow.runtime.program import ApKernel, DigitalOp
 
         program = self.program
         tensors = program.tensors
@@ -189,15 +197,15 @@ class CompiledProgram:
                 {"name": p.name, "shape": list(tensors[p.tensor].shape), "type": tensors[p.tensor].dtype}
                 for p in program.outputs
             ],
-            "instructions": sum(len(kernel.instructions) for kernel in program.kernels),
+            "instructions": sum(len(kernel.instructions) for kernel in (*program.kernels, *program.crossbar_kernels)),
             "steps": [
                 {
                     "name": step.name,
                     "kind": step.kind,
                     "onnx_nodes": list(step.onnx_nodes),
-                    "instructions": len(step.instructions) if isinstance(step, ApKernel) else 0,
+                    "instructions": 0 if isinstance(step, DigitalOp) else len(step.instructions),
                     "arrays": step.array_count if isinstance(step, ApKernel) else 0,
-                    "op": "" if isinstance(step, ApKernel) else step.op,
+                    "op": step.op if isinstance(step, DigitalOp) else "",
                 }
                 for step in program.steps
             ],
@@ -206,7 +214,7 @@ class CompiledProgram:
 
     def summary_text(self) -> str:
         """Return two lines: what the program is, and its hash."""
-        kernels = self.program.kernels
+        kernels = (*self.program.kernels, *self.program.crossbar_kernels)
         digital = len(self.program.steps) - len(kernels)
         instructions = sum(len(kernel.instructions) for kernel in kernels)
         return (
@@ -216,7 +224,7 @@ class CompiledProgram:
 
     def describe(self) -> str:
         """Return ports and steps as text tables."""
-        from imcflow.runtime.program import ApKernel
+        from imcflow.runtime.program import ApKernel, DigitalOp
         from imcflow.tools.output import table
 
         tensors = self.program.tensors
@@ -229,8 +237,8 @@ class CompiledProgram:
             [
                 number,
                 step.name,
-                "array" if isinstance(step, ApKernel) else step.op,
-                len(step.instructions) if isinstance(step, ApKernel) else 0,
+                step.op if isinstance(step, DigitalOp) else "array" if isinstance(step, ApKernel) else "crossbar",
+                0 if isinstance(step, DigitalOp) else len(step.instructions),
                 step.array_count if isinstance(step, ApKernel) else 0,
                 ", ".join(step.onnx_nodes),
             ]

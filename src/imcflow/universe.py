@@ -35,6 +35,7 @@ PASSES: dict[str, str] = {
     "imc-assign-units": "imcflow.passes.imc_assign_units:ImcAssignUnits",
     "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
+    "imc-map-crossbar": "imcflow.passes.imc_map_crossbar:ImcMapCrossbar",
     "imc-infer-widths": "imcflow.passes.imc_infer_widths:ImcInferWidths",
     "imc-allocate-tracks": "imcflow.passes.imc_allocate_tracks:ImcAllocateTracks",
     "imc-verify-mapped": "imcflow.passes.imc_verify_mapped:ImcVerifyMapped",

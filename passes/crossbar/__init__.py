@@ -1,0 +1,1 @@
+"""Mapping of linear layers to crossbar macros."""

@@ -1,0 +1,61 @@
+"""What the passes of the crossbar macros need to know of a target, and which kind a target is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imcflow.runtime.program import MacroSummary, TargetSummary
+
+
+@dataclass(frozen=True)
+class CrossbarTarget:
+    """A crossbar target as the compiler sees it.
+
+    Attributes:
+        summary: what the program will carry.
+        macro: geometry of the macros.
+    """
+
+    summary: TargetSummary
+    macro: MacroSummary
+
+
+def load_crossbar_target(name: str) -> CrossbarTarget:
+    """Return the crossbar target called `name`: a preset or a YAML file.
+
+    Raises:
+        TargetError: there is no such target, it is wrong, or it has no crossbar macros.
+    """
+    from imcflow.errors import TargetError
+    from imcflow.runtime.program import MacroSummary
+    from imcflow.targets import load_target
+    from imcflow.targets.crossbar.models import CrossbarDescription
+
+    description = load_target(name)
+    if not isinstance(description, CrossbarDescription):
+        raise TargetError(f"target {name} is of kind {description.kind}, a crossbar (aimc, dimc) is needed")
+    macro = description.macro
+    summary = MacroSummary(
+        rows=macro.rows,
+        columns=macro.output_channels,
+        macros=macro.macro_count,
+        slots=macro.weights_per_multiplier,
+        weight_bits=macro.weight_bits,
+        activation_bits=macro.activation_bits,
+        bits_per_cycle=macro.bits_per_cycle,
+        adc_levels=0 if macro.adc_bits is None else max(2, int(2.0**macro.adc_bits)),
+    )
+    return CrossbarTarget(replace(description.summary(), macro=summary), summary)
+
+
+def is_crossbar_target(name: str) -> bool:
+    """Return whether a target has crossbar macros.
+
+    Raises:
+        TargetError: there is no such target, or it is wrong.
+    """
+    from imcflow.targets import load_target
+
+    return load_target(name).kind in ("aimc", "dimc")
