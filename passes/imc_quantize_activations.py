@@ -6,7 +6,7 @@ Before: network level, weights quantised (by training or `imc-ternarize`).
 After: network level. Each real tensor that a linear layer with integer weights reads passes through `imc.quantize` and
 `imc.dequantize`; so do, on the way to such layers, the inputs of means and the summands of additions. Tensors that are
 added or concatenated share one scale. Tensors that cannot be negative become `ui<bits>`; others `si<bits>`, or, where
-nothing shares their scale, `ui<bits>` with a zero point.
+nothing shares their scale, `ui<bits>` with a zero point. Summands get `sum-bits`.
 
 ```
 %r = imc.relu %c : (tensor<?x8x4x4xf32>) -> tensor<?x8x4x4xf32>
@@ -65,6 +65,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 IMAGES_PER_BATCH = 16
 MOST_BITS = 16
+EXTRA_SUM_BITS = 2
+"""Summands share a scale that fits none of them well. 10 bits for 8-bit activations are still folded to thresholds."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +81,14 @@ class ImcQuantizeActivations(ModulePass):
     bits: int = 8
     """Of every activation."""
 
-    shared_bits: int = 2
-    """How many more bits tensors get that share a scale because they are added or concatenated: a common scale fits
-    none of them, and what they cost is the digital unit's thresholds and one addition, not a layer."""
-
     method: Literal["minmax", "percentile", "mse"] = "minmax"
     """How ranges follow from samples."""
 
     percentile: float = 99.99
     """Of `percentile`: share of the values inside the range, in percent."""
 
-    sums: Literal["integer", "real"] = "integer"
-    """How two tensors are added."""
+    sum_bits: int = 0
+    """Of the summands of an addition; 0 for two more than `bits`, -1 leaves additions in floating point."""
 
     max_weight_bits: int = 8
     """Layers whose weights need more bits stay in floating point, and so do their inputs."""
@@ -99,14 +97,12 @@ class ImcQuantizeActivations(ModulePass):
         """Rewrite the network in place."""
         if not 1 <= self.bits <= MOST_BITS:
             raise ImcflowError(f"imc-quantize-activations: bits={self.bits} is outside 1 ... {MOST_BITS}")
-        if not 0 <= self.shared_bits <= MOST_BITS - self.bits:
-            raise ImcflowError(
-                f"imc-quantize-activations: shared_bits={self.shared_bits} is outside 0 ... {MOST_BITS - self.bits}"
-            )
+        if not -1 <= self.sum_bits <= MOST_BITS:
+            raise ImcflowError(f"imc-quantize-activations: sum-bits={self.sum_bits} is outside -1 ... {MOST_BITS}")
         if not 50 < self.percentile <= 100:
             raise ImcflowError(f"imc-quantize-activations: percentile={self.percentile} is outside 50 ... 100")
         block = network_block(op)
-        groups = find_sites(block, self.max_weight_bits, integer_sums=self.sums == "integer")
+        groups = find_sites(block, self.max_weight_bits, integer_sums=self.sum_bits >= 0)
         if not groups:
             return
         samples = _collect(op, read_arrays(Path(self.calibration)), [site.value for group in groups for site in group])
@@ -118,11 +114,13 @@ class ImcQuantizeActivations(ModulePass):
         attach(op, ACTIVATIONS_ATTRIBUTE, reports)
 
     def _ranges(self, group: Sequence[Site], samples: Mapping[SSAValue, Samples]) -> list[IntegerRange]:
+        bits = self.bits
+        if group[0].is_summand:
+            bits = self.sum_bits or min(self.bits + EXTRA_SUM_BITS, MOST_BITS)
         if len(group) == 1 and not group[0].never_negative:
-            return [fit_single(samples[group[0].value], self.bits, self.method, self.percentile)]
+            return [fit_single(samples[group[0].value], bits, self.method, self.percentile)]
         signed = [not site.never_negative for site in group]
         found = [samples[site.value] for site in group]
-        bits = self.bits + (self.shared_bits if len(group) > 1 else 0)
         scale = fit_group(found, signed, bits, self.method, self.percentile)
         templates = [symmetric(1.0, bits, signed=is_signed) for is_signed in signed]
         return [IntegerRange(scale, 0, template.low, template.high) for template in templates]

@@ -35,13 +35,19 @@ class Site:
 
     Attributes:
         value: the tensor.
+        is_summand: whether the integers are added to others rather than read by a layer.
         readers: ops that are to read the integers.
         never_negative: whether the network proves that.
     """
 
     value: SSAValue
+    is_summand: bool
     readers: set[Operation] = field(default_factory=set[Operation])
     never_negative: bool = False
+
+
+Key = tuple[SSAValue, bool]
+"""A tensor may become integers twice: finer ones to be added, coarser ones for a layer."""
 
 
 def find_sites(block: Block, max_weight_bits: int, *, integer_sums: bool) -> list[list[Site]]:
@@ -50,25 +56,26 @@ def find_sites(block: Block, max_weight_bits: int, *, integer_sums: bool) -> lis
     Integers are needed by the linear layers with integer weights, and on the way to them by means and by additions of
     two tensors, whose summands share a scale. Concatenated tensors share one too.
     """
-    sites: dict[SSAValue, Site] = {}
+    sites: dict[Key, Site] = {}
     groups = _Groups()
     for reader in _readers(block, max_weight_bits, integer_sums=integer_sums):
-        roots: list[SSAValue] = []
+        is_sum = is_residual_sum(reader)
+        firsts: list[Key] = []
         for operand in _data_operands(reader):
             # A sum reads its summands where they stand: what they are made of is also read without being rounded.
-            found = [(operand, reader)] if is_residual_sum(reader) else _roots(operand, reader)
-            for index, (root, user) in enumerate(found):
-                site = sites.setdefault(root, Site(root, never_negative=is_never_negative(root)))
+            found = [(operand, reader)] if is_sum else _roots(operand, reader)
+            keys = [(root, is_sum) for root, _ in found]
+            for key, (root, user) in zip(keys, found, strict=True):
+                site = sites.setdefault(key, Site(root, is_sum, never_negative=is_never_negative(root)))
                 site.readers.add(user)
-                if index:
-                    groups.join(found[0][0], root)
-            roots.extend(root for root, _ in found[:1])
-        for root in roots[1:]:
-            groups.join(roots[0], root)
-    result: dict[SSAValue, list[Site]] = {}
-    for value, site in sites.items():
-        if direct_form(value) is None:
-            result.setdefault(groups.find(value), []).append(site)
+                groups.join(keys[0], key)
+            firsts.append(keys[0])
+        for key in firsts[1:]:
+            groups.join(firsts[0], key)
+    result: dict[Key, list[Site]] = {}
+    for key, site in sites.items():
+        if direct_form(site.value) is None:
+            result.setdefault(groups.find(key), []).append(site)
     return list(result.values())
 
 
@@ -131,14 +138,14 @@ def is_never_negative(value: SSAValue) -> bool:
 
 class _Groups:
     def __init__(self) -> None:
-        self._parent: dict[SSAValue, SSAValue] = {}
+        self._parent: dict[Key, Key] = {}
 
-    def find(self, value: SSAValue) -> SSAValue:
-        while (parent := self._parent.get(value, value)) is not value:
-            value = parent
-        return value
+    def find(self, key: Key) -> Key:
+        while (parent := self._parent.get(key, key)) != key:
+            key = parent
+        return key
 
-    def join(self, left: SSAValue, right: SSAValue) -> None:
+    def join(self, left: Key, right: Key) -> None:
         left, right = self.find(left), self.find(right)
-        if left is not right:
+        if left != right:
             self._parent[right] = left
