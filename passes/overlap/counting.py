@@ -17,7 +17,7 @@ import numpy as np
 
 from imcflow.passes.overlap.nests import Ints
 
-MOST_WORK = 20_000_000
+MOST_WORK = 100_000_000
 """Array elements that `fewest_read` may touch; larger grids are left out of the bound."""
 _FAR = 1 << 40
 
