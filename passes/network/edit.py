@@ -9,7 +9,6 @@ from xdsl.dialects.builtin import ModuleOp, UnknownLoc
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from imcflow.dialect.locations import fused_location
 from imcflow.errors import ModelError
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -89,8 +88,3 @@ def retype_function(module: ModuleOp) -> None:
     """Bring the signature of each function up to date with its arguments and what it returns."""
     for function in functions(module):
         function.update_function_type()
-
-
-def fuse_location(op: Operation, sources: list[Operation]) -> None:
-    """Give `op` the source nodes of all `sources`."""
-    op.location = fused_location(sources)

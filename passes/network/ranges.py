@@ -25,7 +25,7 @@ from imcflow.dialect.ops_elementwise import (
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MatMulOp, MaxPoolOp, SumPoolOp
 from imcflow.dialect.ops_quantise import BipolarOp, QuantizeOp, RequantizeOp, ThresholdOp
 from imcflow.dialect.ops_shape import ConcatOp, DepthToSpaceOp, PadOp, ReshapeOp, SliceOp, TransposeOp
-from imcflow.dialect.types import element_type_of, is_float, shape_of, value_range
+from imcflow.dialect.types import element_type_of, shape_of, value_range
 from imcflow.errors import ModelError
 from imcflow.passes.network.constants import constant_value
 from imcflow.passes.network.intervals import IntArray, Interval, constant_interval, weighted_sum
@@ -247,8 +247,3 @@ RULES: dict[type[Operation], Callable[[Operation, Intervals], Interval | None]] 
     ConcatOp: _of_concat,
     DepthToSpaceOp: _of_depth_to_space,
 }
-
-
-def has_integer_result(op: Operation) -> bool:
-    """Return whether `op` computes a tensor of integers."""
-    return bool(op.results) and not is_float(op.results[0])

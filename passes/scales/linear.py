@@ -52,7 +52,10 @@ def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weig
     if isinstance(layer, str):
         return layer
     value = widened(editor, form.integers, layer.pad_value, layer.pad_value) if layer.pad_value else form.integers
-    low, high = linear_interval(value, layer.weights, layer.bias, padded=_is_padded(op), pad_value=layer.pad_value)
+    try:
+        low, high = linear_interval(value, layer.weights, layer.bias, padded=_is_padded(op), pad_value=layer.pad_value)
+    except OverflowError as error:
+        return str(error)
     if not fits(int(low.min()), int(high.max())):
         return f"its accumulators need more than {MAX_INTEGER_BITS} bits"
     element = smallest_integer_type(int(low.min()), int(high.max()))
