@@ -34,8 +34,8 @@ class ImcMapCrossbar(ModulePass):
     """Cut the linear layers of the crossbar into macro tiles and place them.
 
     The matrix of a layer, window elements (im2col) x output channels, is cut into tiles of at most R rows and N
-    columns; the last ones may be smaller. Row blocks of the same columns are added in the accumulators. Weights of more
-    bits than a cell word are cut into slices. Groups that are smaller than a macro share tiles as diagonal blocks, which
+    columns; the last ones may be smaller. Row blocks of the same columns are added up. Weights of more
+    bits than a cell word are cut into slices. Groups smaller than a macro share tiles as diagonal blocks, which
     spreads depthwise convolutions over the columns. Tiles are placed round-robin over the macros, then over the slots
     behind each multiplier; layers that need more reload slots. A step function that alone uses the result joins the op.
 
