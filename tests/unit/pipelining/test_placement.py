@@ -10,8 +10,11 @@ from imcflow.passes.pipelining.crossbars import Crossbar
 from imcflow.passes.pipelining.exact_placement import has_homomorphism, least_link_bits
 from imcflow.passes.pipelining.fabrics import fabric, mesh, parallel_prism, ring
 from imcflow.passes.pipelining.layers import PipelineError
+from imcflow.passes.pipelining.links import placed_plan
 from imcflow.passes.pipelining.networks import NetworkBuilder, convolution_chain, reference_network
-from imcflow.passes.pipelining.placement import find_homomorphism, load_bound, obstruction, place
+from imcflow.passes.pipelining.placement import Router, find_homomorphism, load_bound, obstruction, place
+from imcflow.passes.pipelining.plan import simple_plan
+from imcflow.passes.pipelining.replay import replay
 from imcflow.passes.pipelining.traffic import CoreGraph, Flow, core_graph
 
 if TYPE_CHECKING:
@@ -81,3 +84,25 @@ def test_wrong_fabrics_are_named():
         fabric(3, [(0, 1)])
     with pytest.raises(PipelineError, match="9 cores needed, the fabric has 4"):
         place(core_graph(convolution_chain(4, 9, 3, 1), Crossbar()), mesh(2, 2))
+
+
+def test_hops_delay_and_narrow_links_slow_down():
+    network = convolution_chain(8, 3, 3, 1, channels=4)
+    graph, target = core_graph(network, Crossbar()), ring(3)
+    router, found = Router(graph, target), place(graph, target)
+    plan = simple_plan(network, input_rate=None)
+    wide = placed_plan(plan, router, found, bits_per_tick=1000, hop_ticks=2)
+    assert replay(wide).ticks == replay(plan).ticks + 2 * 2
+    narrow = placed_plan(plan, router, found, bits_per_tick=10, hop_ticks=0)
+    assert narrow.step_ticks == (1, 4, 4, 1)
+    assert replay(narrow, 3).interval_ticks == 4 * 64 >= found.interval_bound(10)
+    with pytest.raises(PipelineError, match="needs more than 0"):
+        placed_plan(plan, router, found, bits_per_tick=0)
+
+
+def test_sums_travel_along_the_chain_of_row_blocks():
+    network = convolution_chain(4, 2, 3, 1, channels=64)
+    graph, target = core_graph(network, Crossbar()), parallel_prism(6)
+    plan = placed_plan(simple_plan(network), Router(graph, target), place(graph, target), bits_per_tick=1e9)
+    assert len(graph.names) == 6
+    assert plan.link_ticks == {(1, 0): 0, (2, 0): 2 + 1}
