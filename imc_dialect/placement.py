@@ -49,7 +49,7 @@ class Placement:
 
     Attributes:
         tracks, domains: geometry of the array.
-        carry: the carry cell, on a track of its own.
+        carry: the first carry cell; its track and all tracks above it hold one carry cell each and nothing else.
         kind, flags: uint8 [steps].
         index, a, b, r: int32 [steps]; unused cells are -1.
     """

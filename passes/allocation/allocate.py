@@ -20,6 +20,10 @@ SPREAD_SHARE = 0.5
 """Accumulators are spread over at most this share of the tracks."""
 SCRATCH_TRACKS = 48
 """Tracks that values used once take in turn."""
+CARRY_TRACKS = 16
+"""Carry cells of an array with at least `CARRY_SHARE` times as many tracks; smaller ones have one. Cells in turn are
+cleared together by one write, and wear evenly: the carry is the most written cell of all."""
+CARRY_SHARE = 16
 SHORTEST_BAND = 8
 """Domains that such a value may fill at least."""
 
@@ -35,6 +39,16 @@ class ArrayGeometry:
     tracks: int
     domains: int
 
+    @property
+    def carry_tracks(self) -> int:
+        """Tracks that hold one carry cell each."""
+        return CARRY_TRACKS if self.tracks >= CARRY_SHARE * CARRY_TRACKS else 1
+
+    @property
+    def word_tracks(self) -> int:
+        """Tracks for words."""
+        return self.tracks - self.carry_tracks
+
 
 def place_program(
     program: AddSubProgram,
@@ -47,7 +61,7 @@ def place_program(
 ) -> Placement:
     """Order the steps of a program and give every word its cells.
 
-    The last track holds the carry cell, the tracks below it the accumulators, all others the values.
+    The last tracks hold the carry cells, the tracks below them the accumulators, all others the values.
 
     Args:
         program: with intervals.
@@ -89,7 +103,7 @@ def place_program(
     value = -1
     for limit in limits:
         cells, used = job.accumulators(limit)
-        if used < 0 or (limit != geometry.domains and used > (geometry.tracks - 1) * SPREAD_SHARE):
+        if used < 0 or (limit != geometry.domains and used > geometry.word_tracks * SPREAD_SHARE):
             continue
         placement, value = job.values(cells, used)
         if placement is not None:
@@ -98,7 +112,7 @@ def place_program(
         needed = -(-int(bits[~job.direct].sum()) // geometry.domains)
         raise CapacityError(
             f"{layer}: the accumulators need at least {needed} tracks of {geometry.domains} domains, "
-            f"an array has {geometry.tracks - 1}"
+            f"an array has {geometry.word_tracks}"
         )
     raise CapacityError(
         f"{layer}: no room for value {value} ({program.values.bits[value]} bits) beside the accumulators on "
@@ -129,7 +143,7 @@ class _Job:
             self.program.accumulate_output,
             self.program.outputs.bits,
             ~self.direct,
-            self.geometry.tracks - 1,
+            self.geometry.word_tracks,
             self.geometry.domains,
             limit,
         )
@@ -138,10 +152,10 @@ class _Job:
         """Place everything with the accumulators on the upper tracks; or return the value that finds no room."""
         from imcflow.passes.allocation.place import place_steps
 
-        program, tracks, domains = self.program, self.geometry.tracks, self.geometry.domains
+        program, tracks, domains = self.program, self.geometry.word_tracks, self.geometry.domains
         assert program.values is not None
         assert program.outputs is not None
-        value_tracks = tracks - 1 - accumulator_tracks
+        value_tracks = tracks - accumulator_tracks
         room = 3 * len(self.kind) + 8 * (program.slice_count + 1) * (domains // 64 + 1) + 8
         kind, flags = np.zeros(room, dtype=np.uint8), np.zeros(room, dtype=np.uint8)
         index, a, b, r = (np.full(room, -1, dtype=np.int32) for _ in range(4))
@@ -179,10 +193,10 @@ class _Job:
         )
         if count < 0:
             return None, -1 - count
-        carry = (tracks - 1) * domains
+        carry = tracks * domains
         kind, flags = kind[:count].copy(), flags[:count].copy()
         index, a, b, r = (column[:count].copy() for column in (index, a, b, r))
-        return Placement(tracks, domains, carry, kind, flags, index, a, b, r), -1
+        return Placement(self.geometry.tracks, domains, carry, kind, flags, index, a, b, r), -1
 
 
 def word_bits(program: AddSubProgram, loaded_bits: NDArray[np.int32] | None) -> NDArray[np.int32]:

@@ -146,7 +146,7 @@ def place_steps(
     count = _clear(
         zero,
         value_tracks,
-        tracks - 1,
+        tracks,
         0,
         accumulator_top,
         domains,
@@ -286,7 +286,7 @@ def place_steps(
                     )
                     if cell != NONE:
                         break
-                    if zone == 0 and not swept:
+                    if zone == 0 and not swept and slice_bits[previous_slice] > SHORTEST_RUN * band:
                         swept = True
                         count = _sweep(
                             free,

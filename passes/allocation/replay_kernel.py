@@ -96,7 +96,7 @@ def replay(
         if what != STORE:
             if not _inside(r[step], bits, tracks, domains):
                 return step, OUTSIDE
-            if r[step] // domains == carry // domains:
+            if r[step] // domains >= carry // domains:
                 return step, ONE_TRACK
         if what in (OPERATE, COPY, START) and flags[step] & RESULT_IS_ZERO:
             for cell in range(r[step], r[step] + bits):
@@ -116,13 +116,13 @@ def replay(
             if not _holds(content, bit, a[step], value_bits[left], left, tracks, domains):
                 return step, NOT_THERE
             track = a[step] // domains
-            if track == r[step] // domains or track == carry // domains:
+            if track == r[step] // domains or track >= carry // domains:
                 return step, ONE_TRACK
             if right >= 0:
                 if not _holds(content, bit, b[step], value_bits[right], right, tracks, domains):
                     return step, NOT_THERE
                 other_track = b[step] // domains
-                if other_track in (track, r[step] // domains, carry // domains):
+                if other_track in (track, r[step] // domains) or other_track >= carry // domains:
                     return step, ONE_TRACK
         elif what == COPY:
             if not _holds(content, bit, a[step], value_bits[number], number, tracks, domains):
@@ -132,7 +132,7 @@ def replay(
             value = accumulate_value[item]
             if not _holds(content, bit, a[step], value_bits[value], value, tracks, domains):
                 return step, NOT_THERE
-            if a[step] // domains in (r[step] // domains, carry // domains):
+            if a[step] // domains == r[step] // domains or a[step] // domains >= carry // domains:
                 return step, ONE_TRACK
             output = number - values
             if done[item] or (what == START) == started[output]:

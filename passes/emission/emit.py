@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Column = NDArray[np.int64]
 
 IMMEDIATE_LIMIT = (1 << 31) - 1
+CARRY_OPCODES = (Opcode.ADD, Opcode.SUB, Opcode.NEG, Opcode.ADD_INTO, Opcode.SUB_FROM)
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,38 @@ def emit_instructions(program: AddSubProgram, placement: Placement, layer: str, 
     writer.accumulations()
     writer.biases()
     writer.stores(at)
+    carries = placement.tracks - placement.carry // placement.domains
+    if carries > 1:
+        table = take_carries_in_turn(table, placement.carry, carries, placement.domains)
+    else:
+        promise_zero_carry(table)
     _relocate(table, at.array * placement.tracks * placement.domains)
-    promise_zero_carry(table)
     return table
+
+
+def take_carries_in_turn(table: Table, carry: int, carries: int, domains: int) -> Table:
+    """Give consecutive additions different carry cells, cleared together by one CLEAR before each round.
+
+    Args:
+        table: instructions that all use the cell `carry`.
+        carry: first carry cell.
+        carries: number of carry cells, on consecutive tracks.
+        domains: cells per track.
+
+    Returns:
+        the table with CLEAR instructions; every carry is promised to be 0.
+    """
+    users = np.flatnonzero(np.isin(table["opcode"], CARRY_OPCODES))
+    table["c"][users] = carry + np.arange(len(users)) % carries * domains
+    table["flags"][users] |= np.uint8(Flag.C_IS_ZERO)
+    rounds = users[::carries]
+    position = np.arange(len(table)) + np.searchsorted(rounds, np.arange(len(table)), side="right")
+    result: Table = np.zeros(len(table) + len(rounds), dtype=table.dtype)
+    result[position] = table
+    clears = rounds + np.arange(len(rounds))
+    result["opcode"][clears], result["r"][clears] = Opcode.CLEAR, carry
+    result["r_bits"][clears], result["imm"][clears] = 1, carries
+    return result
 
 
 def promise_zero_carry(table: Table) -> None:
@@ -88,8 +118,7 @@ def promise_zero_carry(table: Table) -> None:
 
     Works on the table in place; the rule is that of `docs/instruction-stream.md` section 3.
     """
-    carry_ops = (Opcode.ADD, Opcode.SUB, Opcode.NEG, Opcode.ADD_INTO, Opcode.SUB_FROM)
-    users = np.flatnonzero(np.isin(table["opcode"], carry_ops))
+    users = np.flatnonzero(np.isin(table["opcode"], CARRY_OPCODES))
     users = users[np.argsort(table["c"][users], kind="stable")]
     rows = table[users]
     unsigned = (rows["flags"] & (Flag.A_SIGNED | Flag.B_SIGNED)) == 0

@@ -5,21 +5,21 @@
 // CHECK-LABEL: func.func @main(%x: tensor<?x2x3x3xui2> {imc.name = "x"}) -> (tensor<?x2x2x2xui2> {imc.name = "y"}) {
 // CHECK-NEXT{LITERAL}: %t = imc.constant dense<[[1, 2, 4], [-1, 0, 2]]> : tensor<2x3xi8> as tensor<2x3xsi4>
 // CHECK-NEXT: %d = imc.constant dense<[0, 1]> : tensor<2xi8> as tensor<2xui1>
-// CHECK-NEXT: %0 = imc.ap_kernel %x {instructions = #imc.instructions<"CLEAR r_bits 5 r 16192 imm 2",
+// CHECK-NEXT: %0 = imc.ap_kernel %x {instructions = #imc.instructions<"CLEAR r_bits 5 r 15232 imm 2",
 // CHECK-NEXT: "LOAD r_bits 2 r 3072",
 // CHECK-NEXT: "LOAD r_bits 2 r 3136 imm 1",
-// CHECK-NEXT: "CLEAR r_bits 8 imm 48",
-// CHECK-NEXT: "SUB a_bits 2 b_bits 2 r_bits 3 a 3072 b 3136 c 16320 R_IS_ZERO",
+// CHECK-NEXT: "CLEAR r_bits 1 r 15360 imm 16",
+// CHECK-NEXT: "SUB a_bits 2 b_bits 2 r_bits 3 a 3072 b 3136 c 15360 C_IS_ZERO",
 // CHECK-NEXT: "LOAD r_bits 2 r 3200 imm 3",
-// CHECK-NEXT: "ADD a_bits 3 b_bits 2 r_bits 4 b 3200 r 3264 c 16320 A_SIGNED",
-// CHECK-NEXT: "COPY a_bits 4 r_bits 5 a 3264 r 16192 A_SIGNED R_IS_ZERO",
-// CHECK-NEXT: "COPY a_bits 4 r_bits 4 a 3264 r 16256 A_SIGNED R_IS_ZERO",
+// CHECK-NEXT: "ADD a_bits 3 b_bits 2 r_bits 4 b 3200 r 3264 c 15424 A_SIGNED C_IS_ZERO",
+// CHECK-NEXT: "COPY a_bits 4 r_bits 5 a 3264 r 15232 A_SIGNED R_IS_ZERO",
+// CHECK-NEXT: "COPY a_bits 4 r_bits 4 a 3264 r 15296 A_SIGNED R_IS_ZERO",
 // CHECK-NEXT: "LOAD r_bits 2 r 3328 imm 4",
-// CHECK-NEXT: "ADD_INTO a_bits 2 r_bits 5 a 3328 r 16192 c 16320",
-// CHECK-NEXT: "STORE_STEP a_bits 5 a 16192 A_SIGNED",
+// CHECK-NEXT: "ADD_INTO a_bits 2 r_bits 5 a 3328 r 15232 c 15488 C_IS_ZERO",
+// CHECK-NEXT: "STORE_STEP a_bits 5 a 15232 A_SIGNED",
 // CHECK-NEXT: "LOAD r_bits 2 r 3392 imm 7",
-// CHECK-NEXT: "SUB_FROM a_bits 2 r_bits 4 a 3392 r 16256 c 16320",
-// CHECK-NEXT{LITERAL}: "STORE_STEP a_bits 4 a 16256 imm 1 imm2 1 A_SIGNED">, arrays = 1 : i64, kernel = array<i64: 2, 2>, step_thresholds = dense<[[1, 2, 4], [-1, 0, 2]]> : tensor<2x3xi64>, step_low = array<i64: 0, 0>, step_descending = array<i8: 0, 1>, source_map = [{start = 0 : i64, stop = 15 : i64, text = "output channels 0 to 1"}]} : (tensor<?x2x3x3xui2>) -> tensor<?x2x2x2xui2>
+// CHECK-NEXT: "SUB_FROM a_bits 2 r_bits 4 a 3392 r 15296 c 15552 C_IS_ZERO",
+// CHECK-NEXT{LITERAL}: "STORE_STEP a_bits 4 a 15296 imm 1 imm2 1 A_SIGNED">, arrays = 1 : i64, kernel = array<i64: 2, 2>, step_thresholds = dense<[[1, 2, 4], [-1, 0, 2]]> : tensor<2x3xi64>, step_low = array<i64: 0, 0>, step_descending = array<i8: 0, 1>, source_map = [{start = 0 : i64, stop = 15 : i64, text = "output channels 0 to 1"}]} : (tensor<?x2x3x3xui2>) -> tensor<?x2x2x2xui2>
 // LOCATION: tensor<?x2x2x2xui2> loc(fused["conv", "quant"])
 func.func @main(%x: tensor<?x2x3x3xui2> {imc.name = "x"}) -> (tensor<?x2x2x2xui2> {imc.name = "y"}) {
   %w = imc.constant dense<[[[[1, -1], [0, 1]], [[1, 0], [0, 0]]], [[[1, -1], [0, 1]], [[0, 0], [0, -1]]]]> : tensor<2x2x2x2xi8> as tensor<2x2x2x2xsi2>
