@@ -1,7 +1,7 @@
 """What memory and crossbars buy: Pareto tables of buffers against time, and the worth of more crossbars.
 
-Buffers shrink from those that never stall (sheet 2.3, exact) to the fewest slots that do not deadlock; in between lie
-schedules that are slower and smaller. Every point is replayed, so its latency and interval are exact.
+Buffers shrink from those that never stall (sheet 2.3, exact) to line buffers, enlarged where these deadlock; in between
+lie schedules that are slower and smaller. Every point is replayed, so its latency and interval are exact.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def without_deadlock(plan: PipelinePlan, images: int = 2) -> PipelinePlan:
             replay(trial, images)
         except DeadlockError as error:
             for key in _full_rings(trial, error):
-                slots[key] += max(1, slots[key] // 16)
+                slots[key] += max(1, slots[key] // 8)
             continue
         return trial
 
@@ -71,10 +71,10 @@ def memory_points(
     Args:
         plan: its buffers, if any, are ignored.
         images: length of the stream.
-        fractions: of the way from the ring minimum to the peak.
+        fractions: of the way from line buffers to the peak; bypasses always have their peak.
     """
     free = replay_unbounded(plan, images)
-    low = {key: plan.tables(key).ring_minimum for key in plan.edges()}
+    low = size_buffers(plan, BufferScheme.LINES, images)
     high = {key: max(peak_slots(free, key), low[key]) for key in plan.edges()}
     rows = replace(plan, handshake=Handshake.ROW)
     candidates = [
