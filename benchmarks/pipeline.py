@@ -25,12 +25,18 @@ from imcflow.passes.pipelining.bounds import interval_bound, latency_bounds
 from imcflow.passes.pipelining.crossbars import Crossbar
 from imcflow.passes.pipelining.deadlock import DeadlockError
 from imcflow.passes.pipelining.exact import exact_latency
+from imcflow.passes.pipelining.exact_placement import has_homomorphism, least_link_bits
+from imcflow.passes.pipelining.fabrics import mesh, parallel_prism, ring
 from imcflow.passes.pipelining.instances import small_pipeline
-from imcflow.passes.pipelining.networks import NETWORKS, convolution_chain, reference_network
+from imcflow.passes.pipelining.links import placed_plan
+from imcflow.passes.pipelining.networks import NETWORKS, NetworkBuilder, convolution_chain, reference_network
+from imcflow.passes.pipelining.placement import Router, obstruction, place
 from imcflow.passes.pipelining.plan import PipelinePlan, WriteRule, plan_pipeline, simple_plan
 from imcflow.passes.pipelining.replay import replay, replay_bounded
 from imcflow.passes.pipelining.replication import replicate_for_budget, single_copies, work_bound
 from imcflow.passes.pipelining.sharing import shared_tasks
+from imcflow.passes.pipelining.tradeoffs import memory_points, next_growth, pareto_front
+from imcflow.passes.pipelining.traffic import core_graph
 
 STEP_NS = 100.0
 TICKS = {
@@ -62,6 +68,7 @@ LATENCIES: dict[tuple[tuple[int, int, int], int | None], int] = {
     ((16, 4, 1), None): 240,
 }
 SMALL_NETWORKS = 36
+LINK_BITS_PER_TICK = 512
 MOST_SHARED_RATIO = 1.05
 IMAGES = 16
 
@@ -263,12 +270,97 @@ def exact(report: Report) -> None:
     report.require(max(shared_ratios) <= MOST_SHARED_RATIO, f"shared cores: worst ratio {max(shared_ratios):.3f}")
 
 
+def placement(report: Report) -> None:
+    """ResNet-32 on fabrics, by core and by layer; small blocks with proof by CP-SAT."""
+    rows: list[Row] = []
+    network = reference_network("resnet32")
+    for by_layer, fabrics in [
+        (False, {"prism, reach 5": parallel_prism(60), "mesh 8x8": mesh(8, 8), "ring of 60": ring(60)}),
+        (True, {"prism, reach 5": parallel_prism(32), "mesh 6x6": mesh(6, 6), "ring of 32": ring(32)}),
+    ]:
+        graph = core_graph(network, Crossbar(), by_layer=by_layer)
+        for name, target in fabrics.items():
+            found = place(graph, target)
+            router = Router(graph, target)
+            plan = placed_plan(simple_plan(network), router, found, bits_per_tick=LINK_BITS_PER_TICK)
+            result = replay(plan, 4)
+            proof = "found" if found.homomorphism else obstruction(graph, target)
+            row: Row = {"nodes": f"{len(graph.names)} {'layers' if by_layer else 'cores'}", "fabric": name}
+            row |= {"homomorphism": proof, "max link bits": found.max_link_bits, "bound": found.bound_bits}
+            row |= {"in order": int(router.loads(range(len(graph.names))).max()), "most hops": max(found.hops)}
+            rows.append(row | {"interval": result.interval_ticks, "latency": result.latency_ticks})
+            report.require(found.homomorphism == name.startswith("prism"), f"homomorphism of ResNet-32 on {name}")
+            report.require(found.homomorphism or proof is not None, f"no proof against a homomorphism on {name}")
+            report.require(found.bound_bits <= found.max_link_bits, f"link load below its bound on {name}")
+    report.add(f"placement of ResNet-32, links of {LINK_BITS_PER_TICK} bits per tick", rows)
+    rows = []
+    builder = NetworkBuilder("block", 8, 8, 8)
+    last = builder.convolution("stem", 0, 8, 3, 1, 1)
+    for index in range(2):
+        last = builder.block(f"block{index}", last, 8, 1)
+    graph = core_graph(builder.build(), Crossbar())
+    for name, target in {"prism 6": parallel_prism(6), "mesh 2x3": mesh(2, 3), "ring of 6": ring(6)}.items():
+        found = place(graph, target)
+        exists = has_homomorphism(graph, target)
+        best, bound = least_link_bits(graph, target, known=found.max_link_bits)
+        row = {"fabric": name, "homomorphism": str(found.homomorphism), "CP-SAT": str(exists)}
+        rows.append(row | {"max link bits": found.max_link_bits, "optimum": best, "proved": str(best == bound)})
+        report.require(found.homomorphism == exists, f"CP-SAT on the homomorphism to {name}: {exists}")
+        report.require(found.max_link_bits == best == bound, f"link load on {name}: {found.max_link_bits}, not {best}")
+    report.add("placement of two residual blocks, with proof", rows)
+
+
+def memory(report: Report) -> None:
+    """Memory against latency, one copy and replicated, input at hand."""
+    for name, budget in [("resnet32", 60), ("resnet8", 28)]:
+        found = replicate_for_budget(reference_network(name), Crossbar(), budget)
+        plan = plan_pipeline(found, input_rate=None)
+        points = memory_points(plan, images=2, fractions=(0.5, 0.1))
+        front = pareto_front(points)
+        rows: list[Row] = [
+            {
+                "buffers": point.label,
+                "values": point.values,
+                "latency": point.latency_ticks,
+                "interval": point.interval_ticks,
+                "Pareto": "yes" if point in front else "",
+            }
+            for point in sorted(points, key=lambda point: point.values)
+        ]
+        report.add(f"memory of {name} on {found.crossbars} crossbars", rows)
+        by_label = {point.label: point for point in points}
+        free = replay(plan, 2)
+        exact_point = by_label["exact peaks"]
+        report.require(exact_point.latency_ticks == free.latency_ticks, f"exact peaks of {name} cost time")
+        report.require(exact_point.values < by_label["full maps"].values, f"exact peaks of {name} save nothing")
+
+
+def growth(report: Report) -> None:
+    """Where the bottleneck of ResNet-32 is at each budget, and what more crossbars buy."""
+    rows: list[Row] = []
+    for budget in BUDGETS:
+        found = replicate_for_budget(reference_network("resnet32"), Crossbar(), budget)
+        more = next_growth(found)
+        row: Row = {
+            "crossbars": found.crossbars,
+            "interval": found.interval_ticks,
+            "stages at it": len(more.bottlenecks),
+        }
+        row |= {"first": more.bottlenecks[0], "more for shorter": more.crossbars, "then": more.interval_ticks}
+        rows.append(row | {"one more for": str(more.one_more_helps), "latency gain": more.latency_gain_ticks})
+        report.require(more.interval_ticks < found.interval_ticks, f"no way to grow from {found.crossbars} crossbars")
+    report.add("what more crossbars buy ResNet-32", rows)
+
+
 TABLES: dict[str, Callable[[Report], None]] = {
     "ticks": ticks,
     "rings": rings,
     "latencies": latencies,
     "budgets": budgets,
     "networks": networks,
+    "placement": placement,
+    "memory": memory,
+    "growth": growth,
     "exact": exact,
 }
 
