@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,13 +142,14 @@ def find_homomorphism(graph: CoreGraph, fabric: Fabric, *, effort: int = 200_000
     return None
 
 
-def place(graph: CoreGraph, fabric: Fabric, *, rounds: int = 20) -> Placement:
+def place(graph: CoreGraph, fabric: Fabric, *, rounds: int = 20, kicks: int = 4) -> Placement:
     """A homomorphism where one is found, else a placement of low maximum link load; the same for the same arguments.
 
     Args:
         graph: what is placed.
         fabric: where.
         rounds: most sweeps over all exchanges.
+        kicks: how often the best placement is shaken and improved again while its load is above the bound.
 
     Raises:
         PipelineError: the fabric has too few cores.
@@ -159,12 +161,25 @@ def place(graph: CoreGraph, fabric: Fabric, *, rounds: int = 20) -> Placement:
     exact = find_homomorphism(graph, fabric)
     if exact is not None:
         return router.placement(exact, bound)
-    return router.placement(_improved(router, rounds)[:count], bound)
+    random = Random(0)
+    best = _improved(router, list(range(router.count)), rounds)
+    least = _score(router.loads(best))
+    for _ in range(kicks):
+        if least[0] == bound:
+            break
+        trial = list(best)
+        for _ in range(4):
+            a, b = random.randrange(router.count), random.randrange(router.count)
+            trial[a], trial[b] = trial[b], trial[a]
+        trial = _improved(router, trial, rounds)
+        if (found := _score(router.loads(trial))) < least:
+            best, least = trial, found
+    return router.placement(best[:count], bound)
 
 
-def _improved(router: Router, rounds: int) -> list[int]:
-    """Exchanges of two cores, used or free, from the fabric's own order on, while they help."""
-    cores = list(range(router.count))
+def _improved(router: Router, start: Sequence[int], rounds: int) -> list[int]:
+    """Exchanges of two cores, used or free, while they help."""
+    cores = list(start)
     flows: list[list[int]] = [[] for _ in cores]
     for index, flow in enumerate(router.graph.flows):
         flows[flow.source].append(index)
