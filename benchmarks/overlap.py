@@ -349,6 +349,7 @@ def networks(report: Report) -> None:
                 "all banks in turn ms": all_banks_ms(graph, target),
                 "peak MiB": lifetimes(free).peak_bytes / (1 << 20),
                 "search s": search_s,
+                "search complete": "no" if found.out_of_time else "yes",
                 "transform s": transform_s,
             }
         )
@@ -361,6 +362,7 @@ def networks(report: Report) -> None:
     report.note(
         "all_banks_in_turn_faster",
         faster,
+        "The bound holds for any order of the chosen tiles on the banks of their layers, not for other tiles or banks. "
         "Sequential: every layer on the same banks as in the overlapped schedule, its best mapping, one after another. "
         "All banks in turn: every layer spread over the whole machine, which needs the weights of all layers in all "
         "banks and every activation moved to all banks at no cost; then a single image is faster without overlap for "

@@ -182,6 +182,11 @@ class _Search:
         choices = self.space.choices
         return [choices[index][picks[index]] if index in picks else None for index in range(len(choices))]
 
+    def trials(self, index: int) -> list[int]:
+        """Mappings of a layer, probes first: a search that runs out of time ends with one that overlaps."""
+        rest = (pick for pick in range(len(self.space.choices[index])) if pick not in self.probes[index])
+        return [*self.probes[index], *rest]
+
     def times_of(self, index: int, picks: dict[int, int], known: _Known) -> tuple[LayerPlan, Ints]:
         """Plan and times of a layer behind those producers that are known."""
         visible = {layer: pick for layer, pick in picks.items() if layer in known or layer == index}
@@ -208,7 +213,7 @@ class _Search:
             known[index] = self.times_of(index, picks, known)
         for index in layers:
             options: list[tuple[tuple[int, float], int, tuple[LayerPlan, Ints]]] = []
-            for pick in range(len(self.space.choices[index])):
+            for pick in self.trials(index):
                 trial = picks | {index: pick}
                 result = self.times_of(index, trial, known)
                 options.append((self.outlook(index, trial, known | {index: result}), pick, result))
@@ -227,7 +232,7 @@ class _Search:
             ahead = {producer: self.probes[producer][0] for producer in producers}
             known: _Known = {producer: self.times_of(producer, ahead, {}) for producer in producers}
             options: list[tuple[tuple[int, float], int]] = []
-            for pick in range(len(self.space.choices[index])):
+            for pick in self.trials(index):
                 trial = picks | ahead | {index: pick}
                 result = self.times_of(index, trial, known)
                 options.append((self.outlook(index, trial, known | {index: result}), pick))
@@ -254,7 +259,7 @@ class _Search:
         for index in range(len(self.space.choices)):
             options: list[tuple[tuple[int, float], int, int, tuple[LayerPlan, Ints]]] = []
             for place, (picks, known) in enumerate(states):
-                for pick in range(len(self.space.choices[index])):
+                for pick in self.trials(index):
                     trial = picks | {index: pick}
                     result = self.times_of(index, trial, known)
                     options.append((self.outlook(index, trial, known | {index: result}), place, pick, result))
