@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,7 +75,7 @@ class ImcReduceArithmetic(ModulePass):
             if layer.placements is not None:
                 raise PassFailedException(f"{self.name}: {describe(layer)} already has placements")
         # The compiled loops release the interpreter lock: layers are reduced side by side.
-        with ThreadPoolExecutor() as workers:
+        with ThreadPoolExecutor(os.cpu_count()) as workers:
             parts = [[workers.submit(self._reduce, layer, part, target) for part in layer.programs] for layer in layers]
             try:
                 reduced = [[part.result() for part in layer] for layer in parts]
