@@ -40,7 +40,7 @@ class RunResult:
     step_seconds: list[tuple[str, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompiledProgram:
     """A program and what the compiler had to say about it.
 
@@ -52,6 +52,10 @@ class CompiledProgram:
 
     program: Program
     notes: Sequence[str] = field(default=())
+
+    def __repr__(self) -> str:
+        """Name the program; its instructions would fill many screens."""
+        return f"<CompiledProgram '{self.program.name}' for {self.program.target.name}: {len(self.program.steps)} steps>"
 
     def run(
         self,
