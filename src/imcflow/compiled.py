@@ -55,7 +55,9 @@ class CompiledProgram:
 
     def __repr__(self) -> str:
         """Name the program; its instructions would fill many screens."""
-        return f"<CompiledProgram '{self.program.name}' for {self.program.target.name}: {len(self.program.steps)} steps>"
+        return (
+            f"<CompiledProgram '{self.program.name}' for {self.program.target.name}: {len(self.program.steps)} steps>"
+        )
 
     def run(
         self,
