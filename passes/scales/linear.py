@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from imcflow.dialect.constants import float_constant, integer_constant
-from imcflow.dialect.ops_elementwise import AddOp
+from imcflow.dialect.ops_elementwise import AddOp, SubOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp
 from imcflow.dialect.types import MAX_INTEGER_BITS, f32, shape_of, smallest_integer_type
 from imcflow.passes.network.constants import collapse, constant_value, is_uniform
 from imcflow.passes.network.edit import Editor
-from imcflow.passes.network.forms import Quantised, materialise, widened
+from imcflow.passes.network.forms import Quantised, materialise, parameter_shape, widened
 from imcflow.passes.network.intervals import linear_interval
 from imcflow.passes.network.weights import ScaledWeights, signed_bits, weight_form, weight_type
 from imcflow.passes.scales.arithmetic import fits, scale_ratio
@@ -48,6 +48,8 @@ def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weig
     found = weight_form(op.weights, max_weight_bits)
     if isinstance(found, str):
         return found
+    if not is_uniform(form.zero) and _is_padded(op):
+        form = _centred(editor, form)
     layer = _integer_layer(op, form, found, max_weight_bits)
     if isinstance(layer, str):
         return layer
@@ -87,6 +89,15 @@ def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weig
     return editor.value(AddOp(real, constant, f32))
 
 
+def _centred(editor: Editor, form: Quantised) -> Quantised:
+    """Return the same real tensor with zero point 0: padding has one value, so it needs one zero point."""
+    low, high = form.range
+    element = smallest_integer_type(low - int(form.zero.max()), high - int(form.zero.min()))
+    zeros = editor.value(integer_constant(parameter_shape(form.zero)))
+    shifted = editor.value(SubOp(form.integers, zeros, element))
+    return Quantised(shifted, form.scale, np.zeros((1,) * form.zero.ndim, np.int64))
+
+
 def _is_padded(op: Conv2dOp | GemmOp) -> bool:
     return isinstance(op, Conv2dOp) and any(op.pads.get_values())
 
@@ -100,8 +111,6 @@ def _integer_layer(
     weights, scale = combined.integers, combined.scale
     if signed_bits(weights) > max_weight_bits:
         return f"its weights need more than {max_weight_bits} bits once the scales of the input channels are in them"
-    if not is_uniform(form.zero) and _is_padded(op):
-        return "its padded input has several zero points"
     if not np.all(np.isfinite(scale)) or np.any(scale == 0):
         return "a scale is zero or infinite"
     bias = -_dot_with_zero(op, weights, form.zero)

@@ -92,6 +92,28 @@ def test_incommensurate_scales_of_input_channels_are_a_reason() -> None:
     assert reasons(CHANNELS.format(0.5, 0.77)) == ["the channels of its input have different scales"]
 
 
+def test_joined_tensors_with_different_zero_points_are_centred_before_padding() -> None:
+    text = """
+      func.func @main(%x: tensor<?x1x2x2xui4>, %y: tensor<?x1x2x2xui4>) -> tensor<?x1x4x4xf32> {
+        %s = imc.constant dense<0.5> : tensor<f32> as tensor<f32>
+        %z = imc.constant dense<3> : tensor<i8> as tensor<ui2>
+        %n = imc.constant dense<-7> : tensor<i8> as tensor<si4>
+        %w = imc.constant dense<[[[[1.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32> as tensor<1x2x1x1xf32>
+        %a = imc.dequantize %x, %s, %z : (tensor<?x1x2x2xui4>, tensor<f32>, tensor<ui2>) -> tensor<?x1x2x2xf32>
+        %b = imc.dequantize %y, %s, %n : (tensor<?x1x2x2xui4>, tensor<f32>, tensor<si4>) -> tensor<?x1x2x2xf32>
+        %c = imc.concat %a, %b : (tensor<?x1x2x2xf32>, tensor<?x1x2x2xf32>) -> tensor<?x2x2x2xf32>
+        %d = imc.conv2d %c, %w {pads = array<i64: 1, 1, 1, 1>}
+          : (tensor<?x2x2x2xf32>, tensor<1x2x1x1xf32>) -> tensor<?x1x4x4xf32>
+        func.return %d : tensor<?x1x4x4xf32>
+      }"""
+    arrays = np.arange(4).reshape(1, 1, 2, 2), np.arange(12, 16).reshape(1, 1, 2, 2)
+    (expected,) = run(text, *arrays)
+    module = parsed(text)
+    apply(module, "imc-lift-scales")
+    assert op_names(module) == ["concat", "sub", "conv2d", "dequantize"]
+    np.testing.assert_array_equal(run(module, *arrays)[0], expected)
+
+
 AFFINE_INPUTS = {
     "(x + 1) / 2": ("imc.add %f, %one", "imc.div %a, %two"),
     "(x * 2 - 1)": ("imc.mul %f, %two", "imc.sub %a, %one"),
