@@ -189,5 +189,4 @@ def test_integer_networks_keep_every_integer(name: str, models_dir: Path) -> Non
     for key, value in interpret(module, inputs).items():
         np.testing.assert_array_equal(value, expected[key])
     assert not any(is_float(layer.input) for layer in layers_of(module))
-    wide = [op for op in module.walk() if isinstance(op, RequantizeOp)]
-    assert len(wide) == (1 if name.startswith("residual_test") else 0)  # 9 bits: more levels than a threshold has
+    assert not any(isinstance(op, RequantizeOp) for op in module.walk())  # 9-bit sums are step functions, too
