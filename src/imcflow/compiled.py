@@ -142,6 +142,11 @@ class CompiledProgram:
         from imcflow.targets.ap_cost import program_cost
         from imcflow.targets.registry import load_target
 
+        if self.program.target.kind != "ap":
+            raise ImcflowError(
+                f"program '{self.program.name}' is for a target of kind {self.program.target.kind}: "
+                "only programs of kind ap are costed from their counters so far"
+            )
         return program_cost(self.program, load_target(target or self.program.target.name), images=images)
 
     @property
