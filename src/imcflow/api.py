@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imcflow.tools.progress import OnProgress
 
 DEFAULT_TARGET = "rtm-ap-256"
+CONVERT_LINALG = "convert-linalg-to-imc"
 _BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -88,8 +89,12 @@ def load(path: str | Path) -> CompiledProgram:
     return CompiledProgram(load_program(Path(path)))
 
 
-def pipeline_text(options: CompileOptions) -> str:
+def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
     """Return the pass pipeline of a compilation; `imc-opt -p` replays it.
+
+    Args:
+        options: target, calibration, pipeline.
+        model: the file to compile; a function of linalg operations is converted first.
 
     Raises:
         ImcflowError: calibration data without a number of bits, or the other way round; an unknown target.
@@ -100,11 +105,16 @@ def pipeline_text(options: CompileOptions) -> str:
         return options.pipeline
     if (options.calibration is None) != (options.activation_bits is None):
         raise ImcflowError("--calibrate IN.npz and --activation-bits N come together")
-    return default_pipeline(
+    text = default_pipeline(
         options.target,
         calibration=None if options.calibration is None else str(options.calibration),
         activation_bits=options.activation_bits,
     )
+    return f"{CONVERT_LINALG},{text}" if model is not None and _is_linalg(model) else text
+
+
+def _is_linalg(model: Path) -> bool:
+    return model.suffix == ".mlir" and model.is_file() and b"linalg." in model.read_bytes()
 
 
 def import_file(model: Path, input_types: Mapping[str, str]) -> ModuleOp:
@@ -156,7 +166,7 @@ def compile_model(
     thresholds = gc.get_threshold()
     gc.set_threshold(200_000, 50, 1000)
     try:
-        text = pipeline_text(options)
+        text = pipeline_text(options, model)
         module = import_file(model, options.input_types)
         run_pipeline(module, text, dump_ir=dump_ir, on_progress=on_progress)
         return CompiledProgram(program_from_module(module), compile_notes(module))

@@ -134,8 +134,11 @@ def reference_values(
     from imcflow.dialect.interpreter import interpret, trace
 
     module = api.import_file(model, options.input_types)
+    pipeline = api.pipeline_text(options, model)
+    if pipeline.startswith(api.CONVERT_LINALG):
+        api.run_pipeline(module, api.CONVERT_LINALG)
     imported = interpret(module, inputs)
-    api.run_pipeline(module, quantised_pipeline(api.pipeline_text(options)), on_progress=on_progress)
+    api.run_pipeline(module, quantised_pipeline(pipeline), on_progress=on_progress)
     return Reference(interpret(module, inputs), imported, _by_name(list(trace(module, inputs))))
 
 

@@ -24,6 +24,7 @@ DIALECTS: dict[str, str] = {
 """Dialect name -> "module:object"."""
 
 PASSES: dict[str, str] = {
+    "convert-linalg-to-imc": "imcflow.lowering.linalg.convert_linalg_to_imc:ConvertLinalgToImc",
     "imc-verify-network": "imcflow.passes.imc_verify_network:ImcVerifyNetwork",
     "imc-canonicalize": "imcflow.passes.imc_canonicalize:ImcCanonicalize",
     "imc-lift-scales": "imcflow.passes.imc_lift_scales:ImcLiftScales",

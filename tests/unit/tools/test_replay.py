@@ -8,12 +8,31 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imcflow.tools.imc_opt_main import main as imc_opt
 from imcflow.tools.imcflow_main import main as imcflow
 from imcflow.universe import PASSES
 
+LINALG_LAYER = """
+func.func @main(%x: tensor<1x8xi8>) -> tensor<1x2xi32> {
+  %w = arith.constant dense<[[1, -1], [0, 1], [1, 1], [-1, 0], [1, 1], [0, -1], [1, 0], [1, -1]]> : tensor<8x2xi8>
+  %zero = arith.constant dense<[[5, -5]]> : tensor<1x2xi32>
+  %y = linalg.generic {indexing_maps = [affine_map<(n, m, k) -> (n, k)>, affine_map<(n, m, k) -> (k, m)>,
+                                        affine_map<(n, m, k) -> (n, m)>],
+                       iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<1x8xi8>, tensor<8x2xi8>) outs(%zero : tensor<1x2xi32>) {
+  ^bb0(%a: i8, %b: i8, %acc: i32):
+    %a32 = arith.extsi %a : i8 to i32
+    %b32 = arith.extsi %b : i8 to i32
+    %p = arith.muli %a32, %b32 : i32
+    %s = arith.addi %acc, %p : i32
+    linalg.yield %s : i32
+  } -> tensor<1x2xi32>
+  func.return %y : tensor<1x2xi32>
+}
+"""
 DIGITS = str(files("imcflow") / "data" / "digits_cnn.onnx")
 
 
@@ -26,6 +45,21 @@ def test_imc_opt_replays_the_printed_pipeline_to_the_same_program(
     assert imcflow(["compile", DIGITS, "--print-pipeline"]) == 0
     pipeline = capsys.readouterr().out.strip()
     assert imc_opt([DIGITS, "-p", pipeline, "-t", "imcp", "-o", str(replayed)]) == 0
+    assert replayed.read_bytes() == compiled.read_bytes()
+
+
+def test_a_linalg_file_compiles_and_replays_like_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, compiled, replayed = tmp_path / "layer.mlir", tmp_path / "compiled.imcp", tmp_path / "replayed.imcp"
+    model.write_text(LINALG_LAYER, encoding="utf-8")
+    inputs = tmp_path / "in.npz"
+    np.savez(inputs, input=np.arange(-8, 8, dtype=np.int8).reshape(2, 8))
+    assert imcflow(["compile", str(model), "-o", str(compiled)]) == 0
+    assert imcflow(["check", str(model), str(compiled), "-i", str(inputs)]) == 0
+    capsys.readouterr()
+    assert imcflow(["compile", str(model), "--print-pipeline"]) == 0
+    pipeline = capsys.readouterr().out.strip()
+    assert pipeline.startswith("convert-linalg-to-imc,")
+    assert imc_opt([str(model), "-p", pipeline, "-t", "imcp", "-o", str(replayed)]) == 0
     assert replayed.read_bytes() == compiled.read_bytes()
 
 

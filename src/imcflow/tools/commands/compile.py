@@ -48,7 +48,7 @@ def command(
         pipeline=pipeline,
     )
     if print_pipeline:
-        print_text(api.pipeline_text(options))
+        print_text(api.pipeline_text(options, model))
         return
     if output is None:
         raise ImcflowError("compile: give the program file to write with -o FILE.imcp")

@@ -1,0 +1,1 @@
+"""Linalg on tensors into the `imc` dialect: the way in for other compilers."""
