@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TILE_BYTES = 32
+TILE_BYTES = 48
 
 
 @irdl_attr_definition
@@ -79,7 +79,7 @@ class TileInstructionsAttr(PackedAttr):
 
     def text_lines(self) -> list[str] | None:
         """See the base class."""
-        from imcflow.dialect.crossbar_tables import tile_instruction_lines
+        from imcflow.runtime.crossbar.text import tile_instruction_lines
 
         table = self.table()
         if len(table) > 2 * TEXT_ROWS or not ((table["opcode"] >= 1) & (table["opcode"] <= 4)).all():
@@ -89,7 +89,7 @@ class TileInstructionsAttr(PackedAttr):
     @classmethod
     def from_lines(cls, lines: list[str]) -> bytes:
         """See the base class."""
-        from imcflow.dialect.crossbar_tables import tile_instructions_from_lines
+        from imcflow.runtime.crossbar.text import tile_instructions_from_lines
 
         return tile_instructions_from_lines(lines).tobytes()
 

@@ -8,6 +8,7 @@ an `imc.crossbar_kernel` with a table of tile operations.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import DenseArrayBase, DenseIntOrFPElementsAttr, IntegerAttr, IntegerType
@@ -42,8 +43,8 @@ class CrossbarLinearOp(WindowedOp):
 
     `weights` are those of `imc.conv2d` (`[M, C/groups, KH, KW]`) or `imc.gemm` (`[M, K]`), `bias` `[M]`. Every tile
     holds rows (window elements) and columns (output channels) of the layer's matrix; tiles of the same columns are
-    added. A cell word has `weight_bits` bits; wider weights lie in several tiles with different `shift`. If there are
-    `thresholds`, the result is the step function of `imc.threshold`.
+    added. A cell word has `weight_bits` bits; wider weights lie in several tiles with different `shift`. Copies of
+    tiles share the lanes (output positions). With `thresholds` the result is the step function of `imc.threshold`.
     """
 
     name = "imc.crossbar_linear"
@@ -115,11 +116,15 @@ class CrossbarLinearOp(WindowedOp):
             self.expect_rank(self.thresholds, 2, "thresholds")
             if shape_of(self.thresholds)[0] not in (1, outputs):
                 raise VerifyException(f"thresholds have {shape_of(self.thresholds)[0]} rows for {outputs} channels")
+        positions = prod(shape_of(self.result)[2:])
         for number, tile in enumerate(self.tiles.table()):
             element, rows, output, columns = (int(tile[name]) for name in ("element", "rows", "output", "columns"))
             inside = min(element, output) >= 0 and min(rows, columns) >= 1
             if not inside or element + rows > self.elements or output + columns > outputs:
                 raise VerifyException(f"tile {number} lies outside the {self.elements} x {outputs} matrix")
+            lane, lanes = int(tile["lane"]), int(tile["lanes"])
+            if min(lane, lanes) < 0 or lane + lanes > positions or (lane and not lanes):
+                raise VerifyException(f"tile {number}: lane {lane} and {lanes} lanes, an image has {positions}")
 
 
 @irdl_op_definition

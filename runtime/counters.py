@@ -16,6 +16,7 @@ import numpy as np
 from imcflow.runtime.array_times import array_times, instruction_arrays
 from imcflow.runtime.counts import COUNT_NAMES, UNIT_WEIGHTS, Counts, CycleWeights
 from imcflow.runtime.crossbar.counters import CrossbarCounters, count_crossbar_kernel
+from imcflow.runtime.crossbar.residency import kernel_residencies
 from imcflow.runtime.isa import Flag, Opcode
 from imcflow.runtime.microcode import CLEARS_RESULT, USES_CARRY, table_passes
 from imcflow.runtime.port_shifts import PortShifts, port_shifts
@@ -171,12 +172,14 @@ def count_program(program: Program, weights: CycleWeights = UNIT_WEIGHTS) -> Pro
     kernels: list[KernelCounters] = []
     digital: list[DigitalCounters] = []
     crossbar: list[CrossbarCounters] = []
+    residencies = iter(kernel_residencies(program.crossbar_kernels))
     for number, step in enumerate(program.steps):
         if isinstance(step, ApKernel):
             kernels.append(count_kernel(step, program.target, weights, step_number=number))
         elif isinstance(step, CrossbarKernel):
             if program.target.macro is not None:
-                crossbar.append(count_crossbar_kernel(step, program.target.macro, step_number=number))
+                residency = next(residencies)
+                crossbar.append(count_crossbar_kernel(step, program.target.macro, residency, step_number=number))
         else:
             digital.append(_count_digital(program, step, number))
     return ProgramCounters(tuple(kernels), tuple(digital), tuple(crossbar))

@@ -31,3 +31,5 @@ MAX_TABLE_ENTRIES = 1 << 26
 MAX_OPERAND_BITS = 32
 """Bits of a weight or an activation of a crossbar macro."""
 MAX_TILE_INSTRUCTIONS = 1 << 20
+MAX_LANE_SUMS = 1 << 20
+"""Ranges of lanes that a crossbar kernel tells apart, times its output channels."""

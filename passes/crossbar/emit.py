@@ -15,6 +15,7 @@ from imcflow.dialect.types import shape_of
 from imcflow.errors import ImcflowError
 from imcflow.passes.crossbar.tiles import LayerMatrix, TilePart, part_values
 from imcflow.passes.emission.steps import StepTable, step_table
+from imcflow.runtime.crossbar.cells import shared_cells
 from imcflow.runtime.crossbar.isa import TileFlag, TileOpcode, tile_instruction_dtype
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from imcflow.runtime.program import MacroSummary
 
 _GEOMETRY = ("kernel", "strides", "pads", "dilations", "pad_value")
+_CELLS = ("macro", "slot", "row", "column", "rows", "columns")
 
 
 def layer_matrix(layer: CrossbarLinearOp) -> LayerMatrix:
@@ -52,8 +54,8 @@ def crossbar_steps(layer: CrossbarLinearOp) -> StepTable | None:
 def crossbar_kernel(layer: CrossbarLinearOp, macro: MacroSummary) -> CrossbarKernelOp:
     """Return the kernel of a placed layer, without its step table.
 
-    Weights are loaded in rounds: as many tiles as there are slots, then their products. A column block is stored when
-    its last tile is added.
+    Weights are loaded in rounds: as many tiles as have cells of their own, then their products. A column block is
+    stored when its last tile is added.
 
     Args:
         layer: with tiles.
@@ -63,33 +65,36 @@ def crossbar_kernel(layer: CrossbarLinearOp, macro: MacroSummary) -> CrossbarKer
     tiles, channels = layer.tiles.table(), shape_of(layer.result)[1]
     bias = np.zeros(channels, np.int64) if layer.bias is None else _constant(layer, layer.bias, "bias")
     pieces: list[NDArray[np.int64]] = []
-    rows: list[tuple[int, ...]] = []
+    rows: list[dict[str, int]] = []
+    started: set[tuple[int, int]] = set()
     loaded = 0
-    round_size = macro.macros * macro.slots
-    stored = TileFlag.STEP if layer.thresholds is not None else 0
-    for start in range(0, len(tiles), round_size):
-        stop = min(start + round_size, len(tiles))
+    stored = TileFlag.STEP if layer.thresholds is not None else TileFlag(0)
+    for start, stop in load_rounds(tiles):
         scales: list[int] = []
         for tile in tiles[start:stop]:
             block = matrix.block(*(int(tile[name]) for name in ("element", "rows", "output", "columns")))
             values = part_values(block, int(tile["shift"]), int(tile["flags"]), bits)
-            flags = TileFlag.WEIGHTS_SIGNED if tile["flags"] & TilePart.SIGNED else 0
-            rows.append((TileOpcode.LOAD, flags, 0, 0, *_place(tile), *values.shape[::-1], 0, 0, loaded))
+            flags = TileFlag.WEIGHTS_SIGNED if tile["flags"] & TilePart.SIGNED else TileFlag(0)
+            rows.append({"opcode": TileOpcode.LOAD, "flags": flags, **_fields(tile, *_CELLS), "imm": loaded})
             loaded += values.size
             pieces.append(values.reshape(-1))
             scales.append(_full_scale(values, bits, macro))
         for number, scale in enumerate(scales, start):
-            tile, columns, output = tiles[number], int(tiles[number]["columns"]), int(tiles[number]["output"])
-            size = (int(tile["rows"]), columns)
-            rows.append((TileOpcode.MULTIPLY, 0, 0, 0, *_place(tile), *size, int(tile["element"]), 0, scale))
-            begins = number == 0 or int(tiles[number - 1]["output"]) != output
-            flags = (TileFlag.START if begins else 0) | (TileFlag.NEGATE if tile["flags"] & TilePart.NEGATIVE else 0)
-            rows.append(
-                (TileOpcode.ACCUMULATE, flags, int(tile["shift"]), 0, int(tile["macro"]), 0, 0, columns, 0, output, 0)
-            )
-            if number + 1 == len(tiles) or int(tiles[number + 1]["output"]) != output:
-                rows.append((TileOpcode.STORE, stored, 0, 0, 0, 0, 0, columns, 0, output, 0))
-    table = np.array(rows, tile_instruction_dtype())
+            tile = tiles[number]
+            used = _fields(tile, *_CELLS, "element", "lane", "lanes")
+            rows.append({"opcode": TileOpcode.MULTIPLY, **used, "imm": scale})
+            flags = TileFlag.NEGATE if tile["flags"] & TilePart.NEGATIVE else TileFlag(0)
+            if (int(tile["output"]), int(tile["lane"])) not in started:
+                started.add((int(tile["output"]), int(tile["lane"])))
+                flags |= TileFlag.START
+            added = _fields(tile, "macro", "columns", "output", "shift")
+            rows.append({"opcode": TileOpcode.ACCUMULATE, "flags": flags, **added})
+            if number + 1 == len(tiles) or tiles[number + 1]["output"] != tile["output"]:
+                rows.append({"opcode": TileOpcode.STORE, "flags": stored, **_fields(tile, "columns", "output")})
+    table = np.zeros(len(rows), tile_instruction_dtype())
+    for row, fields in zip(table, rows, strict=True):
+        for name, value in fields.items():
+            row[name] = value
     properties: dict[str, Attribute | None] = {
         "instructions": TileInstructionsAttr.of(table),
         "tile_weights": _narrow(np.concatenate(pieces)),
@@ -100,8 +105,22 @@ def crossbar_kernel(layer: CrossbarLinearOp, macro: MacroSummary) -> CrossbarKer
     return CrossbarKernelOp(layer.inputs[0], layer.result.type, properties=properties)
 
 
-def _place(tile: np.void) -> tuple[int, int]:
-    return int(tile["macro"]), int(tile["slot"])
+def load_rounds(tiles: NDArray[np.void]) -> list[tuple[int, int]]:
+    """Return ranges of tiles, in order, none of which overwrites cells of another one of its range."""
+    overwritten_by = shared_cells(tiles).overwritten_by.tolist()
+    rounds: list[tuple[int, int]] = []
+    start, stop = 0, len(tiles)
+    for number, later in enumerate(overwritten_by):
+        if number == stop:
+            rounds.append((start, stop))
+            start, stop = stop, len(tiles)
+        if later >= 0:
+            stop = min(stop, later)
+    return [*rounds, (start, stop)]
+
+
+def _fields(tile: np.void, *names: str) -> dict[str, int]:
+    return {name: int(tile[name]) for name in names}
 
 
 def _full_scale(values: NDArray[np.int64], bits: int, macro: MacroSummary) -> int:

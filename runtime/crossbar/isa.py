@@ -1,8 +1,8 @@
 """The instruction set of crossbar macros: opcodes, operand fields and the packed table layout.
 
-`docs/instruction-stream.md` section 8 is the specification; this module is its machine-readable form. A macro holds,
-in each of its slots, a tile of `rows` x `columns` weights; a lane is an output position, and one instruction runs for
-all lanes.
+`docs/instruction-stream.md` section 8 is the specification; this module is its machine-readable form. A slot of a
+macro is a plane of cells; tiles of `rows` x `columns` weights lie in it side by side, each at its `row` and `column`.
+A lane is an output position.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     TileTable = np.ndarray[tuple[int], np.dtype[np.void]]
     """Rows of `tile_instruction_dtype()`."""
 
-TILE_INSTRUCTION_BYTES = 32
+TILE_INSTRUCTION_BYTES = 48
 
 # Field name, numpy type; little endian, no padding.
 TILE_INSTRUCTION_FIELDS: tuple[tuple[str, str], ...] = (
@@ -26,16 +26,20 @@ TILE_INSTRUCTION_FIELDS: tuple[tuple[str, str], ...] = (
     ("reserved", "u1"),  # must be 0
     ("macro", "<u4"),
     ("slot", "<u4"),  # which of the weights behind each multiplier
-    ("rows", "<u4"),  # rows of the macro in use
-    ("columns", "<u4"),  # columns (output channels) of the macro in use
-    ("element", "<u4"),  # MULTIPLY: window element on row 0
-    ("output", "<u4"),  # ACCUMULATE, STORE: output channel of column 0
+    ("row", "<u4"),  # first row of the macro that the tile lies in
+    ("column", "<u4"),  # first column
+    ("rows", "<u4"),  # rows of the tile
+    ("columns", "<u4"),  # columns (output channels) of the tile
+    ("element", "<u4"),  # MULTIPLY: window element on the tile's first row
+    ("output", "<u4"),  # ACCUMULATE, STORE: output channel of the first column
+    ("lane", "<u4"),  # MULTIPLY: first lane of every image
+    ("lanes", "<u4"),  # MULTIPLY: number of lanes of every image; 0: all
     ("imm", "<u4"),  # LOAD: first weight; MULTIPLY: full scale of the converters, in unit cells
 )
 
 
 def tile_instruction_dtype() -> np.dtype[Any]:
-    """Return the numpy structured dtype of one instruction row (32 bytes)."""
+    """Return the numpy structured dtype of one instruction row (48 bytes)."""
     import numpy as np
 
     return np.dtype(list(TILE_INSTRUCTION_FIELDS))
@@ -44,9 +48,9 @@ def tile_instruction_dtype() -> np.dtype[Any]:
 class TileOpcode(IntEnum):
     """Tile operations; P is the result register of a macro, ACC the accumulators, one per output channel and lane."""
 
-    LOAD = 1  # slot := rows x columns weights, column after column, from weight `imm` on
-    MULTIPLY = 2  # P[c] := sum over r of x[element + r] * slot[r, c]
-    ACCUMULATE = 3  # ACC[output + c] := (START ? bias[output + c] : ACC[output + c]) +- (P[c] << shift)
+    LOAD = 1  # slot[row + r, column + c] := rows x columns weights, column after column, from weight `imm` on
+    MULTIPLY = 2  # P[c] := sum over r of x[element + r] * slot[row + r, column + c], in `lanes` lanes from `lane` on
+    ACCUMULATE = 3  # ACC[output + c] := (START ? bias[output + c] : ACC[output + c]) +- (P[c] << shift), lanes of P
     STORE = 4  # tensor element output + c := ACC[output + c], or its step function; clamped to the tensor's type
 
 
@@ -60,8 +64,8 @@ class TileFlag(IntFlag):
 
 
 USED_FIELDS: dict[TileOpcode, tuple[str, ...]] = {
-    TileOpcode.LOAD: ("macro", "slot", "rows", "columns", "imm"),
-    TileOpcode.MULTIPLY: ("macro", "slot", "rows", "columns", "element", "imm"),
+    TileOpcode.LOAD: ("macro", "slot", "row", "column", "rows", "columns", "imm"),
+    TileOpcode.MULTIPLY: ("macro", "slot", "row", "column", "rows", "columns", "element", "lane", "lanes", "imm"),
     TileOpcode.ACCUMULATE: ("macro", "columns", "output", "shift"),
     TileOpcode.STORE: ("columns", "output"),
 }

@@ -70,14 +70,18 @@ def serial_sums(
         converters: of an analog macro; None: exact sums.
     """
     sums = np.zeros((kernel.output.channels, columns.shape[1]), np.int64)
+    by_image = sums.reshape(len(sums), -1, kernel.lanes_per_image)
+    inputs = columns.reshape(len(columns), -1, kernel.lanes_per_image)
     registers: dict[int, NDArray[np.int64]] = {}
     for item in operations(kernel):
+        product = item if isinstance(item, Product) else item.product
+        count, height = product.weights.shape
         if isinstance(item, Product):
-            lanes = columns[item.element : item.element + item.weights.shape[1]]
-            registers[item.macro] = _product(item, kernel, macro, lanes, converters)
+            lanes = inputs[item.element : item.element + height, :, item.first_lane : item.last_lane]
+            registers[item.macro] = _product(item, kernel, macro, lanes.reshape(height, -1), converters)
         else:
-            count = len(item.product.weights)
-            sums[item.output : item.output + count] += registers[item.product.macro] * item.factor
+            part = by_image[item.output : item.output + count, :, product.first_lane : product.last_lane]
+            part += registers[product.macro].reshape(part.shape) * item.factor
     return sums
 
 

@@ -23,10 +23,12 @@ class Product:
     Attributes:
         number: of the instruction.
         macro: that executes it.
-        element: window element on row 0.
+        element: window element on the tile's first row.
         weights: int64 [columns, rows].
         signed: whether the weights are two's complement.
         full_scale: of the converters, in unit cells; 0 on a digital macro.
+        first_lane: of every image.
+        last_lane: of every image, exclusive.
     """
 
     number: int
@@ -35,31 +37,40 @@ class Product:
     weights: NDArray[np.int64]
     signed: bool
     full_scale: int
+    first_lane: int
+    last_lane: int
 
 
 @dataclass(frozen=True, slots=True)
 class Accumulation:
-    """One ACCUMULATE: adds `factor` times the last result of the product's macro from channel `output` on."""
+    """One ACCUMULATE: adds `factor` times the last result of the product's macro, in its lanes, from `output` on."""
 
     product: Product
     output: int
     factor: int
 
 
+def lane_range(lane: int, lanes: int, lanes_per_image: int) -> tuple[int, int]:
+    """Return the first lane of a MULTIPLY and the one behind its last; `lanes` 0 are all of an image."""
+    return (lane, lane + lanes) if lanes else (0, lanes_per_image)
+
+
 def operations(kernel: CrossbarKernel) -> Iterator[Product | Accumulation]:
     """Yield the products and accumulations of a checked kernel, in order."""
-    slots: dict[tuple[int, int], tuple[NDArray[np.int64], bool]] = {}
+    tiles: dict[tuple[int, int, int, int], tuple[NDArray[np.int64], bool]] = {}
     registers: dict[int, Product] = {}
     for number, row in enumerate(kernel.instructions):
         opcode, flags = int(row["opcode"]), int(row["flags"])
-        macro, slot = int(row["macro"]), int(row["slot"])
+        macro = int(row["macro"])
+        place = (macro, int(row["slot"]), int(row["row"]), int(row["column"]))
         if opcode == TileOpcode.LOAD:
             rows, columns, first = int(row["rows"]), int(row["columns"]), int(row["imm"])
             weights = kernel.weights[first : first + rows * columns].reshape(columns, rows).astype(np.int64)
-            slots[macro, slot] = (weights, bool(flags & TileFlag.WEIGHTS_SIGNED))
+            tiles[place] = (weights, bool(flags & TileFlag.WEIGHTS_SIGNED))
         elif opcode == TileOpcode.MULTIPLY:
-            weights, signed = slots[macro, slot]
-            product = Product(number, macro, int(row["element"]), weights, signed, int(row["imm"]))
+            weights, signed = tiles[place]
+            lanes = lane_range(int(row["lane"]), int(row["lanes"]), kernel.lanes_per_image)
+            product = Product(number, macro, int(row["element"]), weights, signed, int(row["imm"]), *lanes)
             registers[macro] = product
             yield product
         elif opcode == TileOpcode.ACCUMULATE:

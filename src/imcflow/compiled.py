@@ -179,15 +179,16 @@ class CompiledProgram:
         )
 
     def assembly(self, step: str) -> str:
-        """Return the assembly text of an associative-processor step, by name or number."""
+        """Return the assembly text of a step on the arrays or macros, by name or number."""
         from imcflow.runtime.assembler import disassemble
-        from imcflow.runtime.program import ApKernel
+        from imcflow.runtime.crossbar.text import tile_instruction_lines
+        from imcflow.runtime.program import CrossbarKernel, DigitalOp
 
         found = self.step(step)
-        if not isinstance(found, ApKernel):
-            raise ImcflowError(
-                f"step '{found.name}' is of kind {found.kind} and has no associative-processor instructions"
-            )
+        if isinstance(found, DigitalOp):
+            raise ImcflowError(f"step '{found.name}' is of kind {found.kind} and has no instructions")
+        if isinstance(found, CrossbarKernel):
+            return "".join(f"{line}\n" for line in tile_instruction_lines(found.instructions))
         return disassemble(found, self.program.target)
 
     def summary(self) -> dict[str, object]:

@@ -57,12 +57,13 @@ def kernel_of(
             scale = height * ((1 << macro.bits_per_cycle) - 1) if full_scale is None else full_scale
         begins = number == 0 or int(tiles[number - 1]["output"]) != output
         ends = number + 1 == len(tiles) or int(tiles[number + 1]["output"]) != output
-        rows.append((TileOpcode.LOAD, signed, 0, 0, *place, height, columns, 0, 0, first))
-        rows.append((TileOpcode.MULTIPLY, 0, 0, 0, *place, height, columns, element, 0, scale))
-        start = TileFlag.START if begins else 0
-        rows.append((TileOpcode.ACCUMULATE, start, int(tile["shift"]), 0, place[0], 0, 0, columns, 0, output, 0))
+        corner = (0, 0)
+        rows.append((TileOpcode.LOAD, signed, 0, 0, *place, *corner, height, columns, 0, 0, 0, 0, first))
+        rows.append((TileOpcode.MULTIPLY, 0, 0, 0, *place, *corner, height, columns, element, 0, 0, 0, scale))
+        start, shift = TileFlag.START if begins else 0, int(tile["shift"])
+        rows.append((TileOpcode.ACCUMULATE, start, shift, 0, place[0], 0, 0, 0, 0, columns, 0, output, 0, 0, 0))
         if ends:
-            rows.append((TileOpcode.STORE, 0, 0, 0, 0, 0, 0, columns, 0, output, 0))
+            rows.append((TileOpcode.STORE, 0, 0, 0, 0, 0, 0, 0, 0, columns, 0, output, 0, 0, 0))
         pieces.append(values.reshape(-1))
     return CrossbarKernel(
         name="fc",

@@ -56,9 +56,9 @@ func.func @main(%x: tensor<?x5xui3>, %w: tensor<2x5xsi9>) {
 
 // -----
 
-// CHECK: imc.tiles: line 'row 5': unknown field row
+// CHECK: imc.tiles: line 'height 5': unknown field height
 func.func @main(%x: tensor<?x5xui3>, %w: tensor<2x5xsi9>) {
-  %0 = imc.crossbar_linear %x : tensor<?x5xui3> weights %w : tensor<2x5xsi9> {tiles = #imc.tiles<"row 5">, weight_bits = 8 : i64} -> tensor<?x2xsi16>
+  %0 = imc.crossbar_linear %x : tensor<?x5xui3> weights %w : tensor<2x5xsi9> {tiles = #imc.tiles<"height 5">, weight_bits = 8 : i64} -> tensor<?x2xsi16>
   func.return
 }
 
@@ -72,7 +72,7 @@ func.func @main(%x: tensor<?x5xui3>, %w: tensor<2x5xsi9>) {
 
 // -----
 
-// CHECK: imc.tiles: 2 bytes are no whole number of 32-byte tiles
+// CHECK: imc.tiles: 2 bytes are no whole number of 48-byte tiles
 func.func @main(%x: tensor<?x5xui3>, %w: tensor<2x5xsi9>) {
   %0 = imc.crossbar_linear %x : tensor<?x5xui3> weights %w : tensor<2x5xsi9> {tiles = #imc.tiles<"0x0102">, weight_bits = 8 : i64} -> tensor<?x2xsi16>
   func.return
@@ -88,7 +88,7 @@ func.func @main(%x: tensor<?x2xui3>) {
 
 // -----
 
-// CHECK: imc.tile_instructions: 1 bytes are no whole number of 32-byte instructions
+// CHECK: imc.tile_instructions: 1 bytes are no whole number of 48-byte instructions
 func.func @main(%x: tensor<?x2xui3>) {
   %0 = imc.crossbar_kernel %x {instructions = #imc.tile_instructions<"0x01">, tile_weights = dense<[1]> : tensor<1xi8>, bias = array<i64: 3>, weight_bits = 2 : i64} : (tensor<?x2xui3>) -> tensor<?x1xsi8>
   func.return
@@ -115,5 +115,13 @@ func.func @main(%x: tensor<?x2xui3>) {
 // CHECK: takes one input, got 2
 func.func @main(%x: tensor<?x2xui3>) {
   %0 = imc.crossbar_kernel %x, %x {instructions = #imc.tile_instructions<"STORE columns 1">, tile_weights = dense<[1]> : tensor<1xi8>, bias = array<i64: 3>, weight_bits = 2 : i64} : (tensor<?x2xui3>, tensor<?x2xui3>) -> tensor<?x1xsi8>
+  func.return
+}
+
+// -----
+
+// CHECK: tile 0: lane 9 and 8 lanes, an image has 16
+func.func @main(%x: tensor<?x5x4x4xui3>, %w: tensor<2x5x1x1xsi9>) {
+  %0 = imc.crossbar_linear %x : tensor<?x5x4x4xui3> weights %w : tensor<2x5x1x1xsi9> {tiles = #imc.tiles<"rows 5 columns 2 lane 9 lanes 8">, weight_bits = 8 : i64, kernel = array<i64: 1, 1>} -> tensor<?x2x4x4xsi16>
   func.return
 }

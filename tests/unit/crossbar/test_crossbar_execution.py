@@ -110,9 +110,11 @@ def test_noise_out_of_range_is_refused(field: str):
 
 def test_counters_by_hand():
     from imcflow.runtime.crossbar.counters import count_crossbar_kernel
+    from imcflow.runtime.crossbar.residency import kernel_residencies
 
     kernel = kernel_of(np.ones((5, 11), np.int64), np.zeros(5, np.int64), MACRO)  # 4 x 2 macros: 3 x 3 tiles
-    counted = count_crossbar_kernel(kernel, MACRO)
+    (residency,) = kernel_residencies([kernel])
+    counted = count_crossbar_kernel(kernel, MACRO, residency)
     assert (counted.tiles, counted.cycles_per_product, counted.activations) == (9, 2, 18)
     assert (counted.weight_loads, counted.multiplications) == (55, 55)
     assert counted.rows_driven == 2 * 3 * 11
@@ -120,3 +122,4 @@ def test_counters_by_hand():
     assert (counted.conversions, counted.accumulations, counted.stores) == (0, 15, 5)
     assert counted.macro_cycles == (10, 8)
     assert counted.makespan_cycles == 10
+    assert (counted.resident_weights, counted.reloaded_weights, counted.reloaded_rows) == (55, 0, 0)
