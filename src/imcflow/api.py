@@ -7,7 +7,7 @@ that `imc-opt -p` takes: import, passes, translation to a program.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from imcflow.compiled import CompiledProgram
 from imcflow.errors import ImcflowError, ModelError
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from xdsl.context import Context
     from xdsl.dialects.builtin import ModuleOp
 
@@ -46,7 +47,7 @@ class CompileOptions:
 
 
 def compile(
-    model: str | Path,
+    model: str | Path | ModelProto | ModuleOp,
     target: str = DEFAULT_TARGET,
     *,
     input_types: Mapping[str, str] | None = None,
@@ -57,7 +58,8 @@ def compile(
     """Compile a network for a target.
 
     Args:
-        model: an `.onnx` or `.mlir` file.
+        model: an `.onnx` or `.mlir` file; or, from a compiler in the same process, an ONNX model or an xDSL module (of
+            the dialect or of linalg on tensors), which stays as it is.
         target: preset name or YAML file.
         input_types: integer type of inputs that the model leaves open, such as `{"x": "si8"}`.
         calibration: `.npz` of sample inputs; needed for models with floating-point activations.
@@ -75,7 +77,9 @@ def compile(
         activation_bits=activation_bits,
         pipeline=pipeline,
     )
-    return compile_model(Path(model), options)
+    if isinstance(model, str | Path):
+        return compile_model(Path(model), options)
+    return _compile_in_memory(model, options)
 
 
 def load(path: str | Path) -> CompiledProgram:
@@ -160,14 +164,41 @@ def compile_model(
     Raises:
         ImcflowError: the model, the target or an option is wrong.
     """
+    text = pipeline_text(options, model)
+    return _compile(lambda: import_file(model, options.input_types), text, dump_ir=dump_ir, on_progress=on_progress)
+
+
+def _compile_in_memory(model: ModelProto | ModuleOp, options: CompileOptions) -> CompiledProgram:
+    from xdsl.dialects.builtin import ModuleOp
+
+    text = pipeline_text(options)
+    if not isinstance(model, ModuleOp):
+        from imcflow.lowering.onnx.importer import import_model
+
+        source = model
+        return _compile(lambda: import_model(source, input_types=options.input_types), text)
+    if options.input_types:
+        raise ModelError("input_types are for ONNX models; a module states its types")
+    if options.pipeline is None and any(op.name.startswith("linalg.") for op in model.walk()):
+        text = f"{CONVERT_LINALG},{text}"
+    return _compile(model.clone, text)
+
+
+def _compile(
+    import_: Callable[[], ModuleOp],
+    text: str,
+    *,
+    dump_ir: Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> CompiledProgram:
+    """Import, run a pass pipeline, translate the result to a program."""
     from imcflow.lowering.isa.translate import program_from_module
 
     # Large modules are millions of long-lived objects; collecting them again and again costs a third of the time.
     thresholds = gc.get_threshold()
     gc.set_threshold(200_000, 50, 1000)
     try:
-        text = pipeline_text(options, model)
-        module = import_file(model, options.input_types)
+        module = import_()
         run_pipeline(module, text, dump_ir=dump_ir, on_progress=on_progress)
         return CompiledProgram(program_from_module(module), compile_notes(module))
     finally:
