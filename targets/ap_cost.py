@@ -20,6 +20,7 @@ from imcflow.errors import TargetError
 from imcflow.runtime.counters import KernelCounters, ProgramCounters, count_program
 from imcflow.runtime.counts import CycleWeights
 from imcflow.targets.ap import ApTarget
+from imcflow.targets.sensitivity import Sensitivity, by_swing
 
 if TYPE_CHECKING:
     from imcflow.runtime.program import Program
@@ -100,21 +101,6 @@ class StepCost:
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """What the batch would cost at both ends of an assumed quantity's range."""
-
-    key: str
-    assumption: str
-    low: float
-    value: float
-    high: float
-    seconds_at_low: float
-    seconds_at_high: float
-    joules_at_low: float
-    joules_at_high: float
-
-
-@dataclass(frozen=True)
 class ProgramCost:
     """Cost of one batch.
 
@@ -123,6 +109,7 @@ class ProgramCost:
         arrays_available: arrays of the target.
         area_mm2: area of all arrays and the digital unit, or None where the target does not say.
         lifetime_years: bound on non-stop operation until the most written cell wears out; None if nothing is written.
+        sensitivity: one entry per assumed quantity, what moves the result most first.
         counters: the counts behind the figures.
     """
 
@@ -152,6 +139,12 @@ class ProgramCost:
     def energy(self) -> EnergySplit:
         """Energy of the batch."""
         return sum((step.energy for step in self.steps), start=EnergySplit())
+
+    @property
+    def movement_share(self) -> float:
+        """Share of the energy that brings activations into the arrays and takes results out of them."""
+        energy = self.energy
+        return energy.movement / energy.total if energy.total else 0.0
 
     def cycles_by_kind(self) -> dict[str, int]:
         """Return unweighted cycles of one row block by kind, all layers and arrays added up."""
@@ -188,13 +181,14 @@ class ProgramCost:
             "seconds": self.seconds,
             "energy_j": self.energy.to_json(),
             "energy_delay_js": self.energy.total * self.seconds,
+            "movement_share": self.movement_share,
             "arrays_needed": self.arrays_needed,
             "arrays_available": self.arrays_available,
             "area_mm2": self.area_mm2,
             "lifetime_years": self.lifetime_years,
             "steps": [step.to_json() for step in self.steps],
             "by_onnx_node": self.by_onnx_node(),
-            "sensitivity": [asdict(entry) for entry in self.sensitivity],
+            "sensitivity": [entry.to_json() for entry in self.sensitivity],
             "counters": self.counters.to_json(),
         }
 
@@ -233,7 +227,7 @@ def program_cost(program: Program, target: TargetDescription, *, images: int = 1
         area_mm2=None if area is None else (area.array_um2.value * arrays + area.digital_unit_um2.value) / _UM2_PER_MM2,
         lifetime_years=_lifetime_years(counters, steps, machine, seconds),
         counters=counters,
-        sensitivity=_sensitivity(program, counters, machine, images),
+        sensitivity=_sensitivity(program, counters, machine, images, steps),
     )
 
 
@@ -322,8 +316,11 @@ def _lifetime_years(
     return target.endurance_writes_per_cell.value / writes * seconds / _SECONDS_PER_YEAR
 
 
-def _sensitivity(program: Program, counters: ProgramCounters, target: ApTarget, images: int) -> tuple[Sensitivity, ...]:
+def _sensitivity(
+    program: Program, counters: ProgramCounters, target: ApTarget, images: int, steps: tuple[StepCost, ...]
+) -> tuple[Sensitivity, ...]:
     entries: list[Sensitivity] = []
+    seconds, joules = sum(step.seconds for step in steps), sum(step.energy.total for step in steps)
     for key, quantity in target.assumptions().items():
         ends: list[tuple[float, float]] = []
         for value in (quantity.low, quantity.high):
@@ -332,8 +329,8 @@ def _sensitivity(program: Program, counters: ProgramCounters, target: ApTarget, 
             recount = weights != target.cycle_weights()
             exact = all(kernel.can_estimate(weights) for kernel in counters.kernels)
             counted = count_program(program, weights) if recount and not exact else counters
-            steps = _steps(counted, changed, images, weights if recount and exact else None)
-            ends.append((sum(step.seconds for step in steps), sum(step.energy.total for step in steps)))
+            moved = _steps(counted, changed, images, weights if recount and exact else None)
+            ends.append((sum(step.seconds for step in moved), sum(step.energy.total for step in moved)))
         entries.append(
             Sensitivity(
                 key=key,
@@ -341,10 +338,12 @@ def _sensitivity(program: Program, counters: ProgramCounters, target: ApTarget, 
                 low=quantity.value if quantity.low is None else quantity.low,
                 value=quantity.value,
                 high=quantity.value if quantity.high is None else quantity.high,
+                seconds=seconds,
                 seconds_at_low=ends[0][0],
                 seconds_at_high=ends[1][0],
+                joules=joules,
                 joules_at_low=ends[0][1],
                 joules_at_high=ends[1][1],
             )
         )
-    return tuple(entries)
+    return by_swing(entries)

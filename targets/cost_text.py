@@ -75,11 +75,13 @@ def cost_report(cost: ProgramCost) -> str:
             entry.key,
             f"{entry.low:g} .. {entry.value:g} .. {entry.high:g}",
             f"{with_unit(entry.seconds_at_low, 's')} .. {with_unit(entry.seconds_at_high, 's')}",
+            f"{100 * entry.seconds_swing:.1f} %",
             f"{with_unit(entry.joules_at_low, 'J')} .. {with_unit(entry.joules_at_high, 'J')}",
+            f"{100 * entry.joules_swing:.1f} %",
         ]
         for entry in cost.sensitivity
-        if (entry.seconds_at_low, entry.joules_at_low) != (entry.seconds_at_high, entry.joules_at_high)
+        if entry.seconds_swing or entry.joules_swing
     ]
     if moving:
-        parts.append(aligned(["assumed, without a source", "range", "time", "energy"], moving))
+        parts.append(aligned(["assumed, without a source", "range", "time", "swing", "energy", "swing"], moving))
     return "\n\n".join(parts)

@@ -95,9 +95,13 @@ class TargetDescription(StrictModel):
             self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True, width=110
         )
 
+    def quantities(self) -> dict[str, Quantity]:
+        """Return all quantities by dotted key, in the order of the description."""
+        return dict(_quantities(self, ""))
+
     def assumptions(self) -> dict[str, Quantity]:
         """Return the quantities that no source gives, by dotted key."""
-        return {key: quantity for key, quantity in _quantities(self, "") if quantity.assumption is not None}
+        return {key: quantity for key, quantity in self.quantities().items() if quantity.assumption is not None}
 
     def with_value(self, key: str, value: float) -> Self:
         """Return a copy in which the quantity at the dotted `key` has another value."""

@@ -149,6 +149,28 @@ class CompiledProgram:
             )
         return program_cost(self.program, load_target(target or self.program.target.name), images=images)
 
+    def report(self, *, target: str | None = None, images: int = 1) -> str:
+        """Return an HTML page, complete in itself, on what the program is and what it costs.
+
+        Args:
+            target, images: as for `cost`. Without `target`, a program that cannot be costed is reported without costs.
+
+        Raises:
+            TargetError: `target` is unknown or wrong, or differs in geometry from the program's.
+        """
+        from imcflow.report import report_page
+        from imcflow.report.data import ReportData
+
+        cost, why_no_cost = None, ""
+        try:
+            cost = self.cost(target=target, images=images)
+        except ImcflowError as error:
+            if target is not None:
+                raise
+            why_no_cost = str(error)
+        counters = self.counters() if cost is None else cost.counters
+        return report_page(ReportData(self.program, self.content_hash, counters, cost, why_no_cost))
+
     @property
     def content_hash(self) -> str:
         """Hash over everything in the program; equal exactly for equal programs."""

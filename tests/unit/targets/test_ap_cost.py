@@ -5,60 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 
-import numpy as np
 import pytest
+from sum_programs import STREAM, machine, sum_program
 
 from imcflow.errors import TargetError
-from imcflow.runtime.assembler import Geometry, assemble
-from imcflow.runtime.loader import check_program
-from imcflow.runtime.program import ApKernel, ApOutput, DigitalOp, PortInfo, Program, TensorInfo, vector_window
-from imcflow.targets import load_target
 from imcflow.targets.ap import ApTarget
 from imcflow.targets.ap_cost import program_cost
 from imcflow.targets.cost_text import with_unit
 
 FJ = 1e-15
-
-
-def machine(name: str = "rtm-ap-256-cam") -> ApTarget:
-    target = load_target(name)
-    assert isinstance(target, ApTarget)
-    return target
-
-
-# One lane per image: y = a + b on the array, then y * y in the digital unit.
-STREAM = """
-clear r=2:0+6 words=2
-load  r=0:0+4 in=0 element=0
-load  r=1:0+4 in=0 element=1
-add   r=2:0+5 a=0:0+4u b=1:0+4u c=3:0 rzero czero
-store a=2:0+5u out=0 element=0
-"""
-
-
-def sum_program(target: ApTarget, text: str = STREAM, arrays: int = 1) -> Program:
-    summary = target.summary()
-    kernel = ApKernel(
-        name="sum",
-        onnx_nodes=("Add_0", "Relu_1"),
-        inputs=(vector_window(0, 2, 4, False),),
-        outputs=(ApOutput(1, 1, 1, 1, 5, False),),
-        instructions=assemble(text, Geometry.of(summary)),
-        step_thresholds=np.zeros((0, 0), np.int64),
-        step_low=np.zeros(0, np.int64),
-        step_descending=np.zeros(0, np.bool_),
-        array_count=arrays,
-    )
-    program = Program(
-        name="sums",
-        target=summary,
-        tensors=(TensorInfo("x", (2,), "ui4"), TensorInfo("y", (1,), "ui5"), TensorInfo("z", (1,), "ui10")),
-        inputs=(PortInfo("x", 0, "uint8"),),
-        outputs=(PortInfo("z", 2, "int32"),),
-        steps=(kernel, DigitalOp("square", "mul", {}, (1, 1), 2, ("Mul_2",))),
-    )
-    check_program(program)
-    return program
 
 
 def test_energy_is_counts_times_rows_times_quantities() -> None:
@@ -187,3 +142,14 @@ def test_another_geometry_or_too_few_arrays_are_refused() -> None:
 )
 def test_units_get_prefixes(value: float, text: str) -> None:
     assert with_unit(value, "J") == text
+
+
+def test_what_moves_the_result_most_comes_first() -> None:
+    target = machine()
+    entries = program_cost(sum_program(target), target).sensitivity
+    swings = [max(entry.seconds_swing, entry.joules_swing) for entry in entries]
+    assert swings == sorted(swings, reverse=True)
+    slowest = next(entry for entry in entries if entry.key == "timing.cycle_ns")
+    # Everything but the multiplication in the digital unit takes 0.5 to 4.845 times as long.
+    assert slowest.seconds_swing == pytest.approx((4.845 - 0.5) * (1 - 1e-9 / slowest.seconds))
+    assert slowest.joules_swing == 0
