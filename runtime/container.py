@@ -25,6 +25,7 @@ from imcflow.runtime.header import encode_header
 from imcflow.runtime.json_fields import parse_json, shown
 from imcflow.runtime.limits import MAX_AXES, MAX_FILE_BYTES, MAX_FILE_HEADER_BYTES, MAX_FILE_TENSORS
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
+from imcflow.runtime.schedule.table import TASKS_ARRAY, task_rows
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -80,6 +81,8 @@ def program_arrays(program: Program) -> dict[str, Array]:
             arrays[f"step.{index}.step_thresholds"] = step.step_thresholds
             arrays[f"step.{index}.step_low"] = step.step_low
             arrays[f"step.{index}.step_descending"] = step.step_descending
+    if program.schedule is not None:
+        arrays[TASKS_ARRAY] = task_rows(program.schedule.tasks)
     for name, value in program.constants.items():
         arrays[f"constant.{name}"] = value
     return {name: _stored(name, value) for name, value in arrays.items()}

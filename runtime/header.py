@@ -41,6 +41,7 @@ from imcflow.runtime.program import (
     Window,
     element_type,
 )
+from imcflow.runtime.schedule.table import TASKS_ARRAY, Schedule, decode_schedule, encode_schedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +55,7 @@ CROSSBAR_KINDS = ("aimc", "dimc")
 
 def encode_header(program: Program) -> dict[str, object]:
     """Return the JSON object of `docs/instruction-stream.md` section 6."""
-    return {
+    header: dict[str, object] = {
         "format_version": program.format_version,
         "name": program.name,
         "target": _encode_target(program.target),
@@ -65,6 +66,9 @@ def encode_header(program: Program) -> dict[str, object]:
         "pipeline": program.pipeline,
         "metadata": dict(program.metadata),
     }
+    if program.schedule is not None:
+        header["schedule"] = encode_schedule(program.schedule)
+    return header
 
 
 def _encode_target(target: TargetSummary) -> dict[str, object]:
@@ -126,10 +130,17 @@ def decode_header(header: object, arrays: Mapping[str, Array]) -> Program:
         steps=tuple(_step(value, index, remaining) for index, value in enumerate(fields.items("steps", MAX_STEPS))),
         pipeline=fields.text("pipeline", MAX_TEXT_CHARACTERS),
         metadata=_metadata(fields.take("metadata")),
+        schedule=_schedule(fields, remaining),
         constants=_constants(remaining),
     )
     fields.finish()
     return program
+
+
+def _schedule(fields: Fields, remaining: dict[str, Array]) -> Schedule | None:
+    if not fields.has("schedule"):
+        return None
+    return decode_schedule(fields.take("schedule"), _take_array(remaining, TASKS_ARRAY))
 
 
 def _metadata(value: object) -> dict[str, str]:

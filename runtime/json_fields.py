@@ -62,6 +62,10 @@ class Fields:
             raise ProgramError(f"{self.where}: field '{key}' is missing")
         return self._left.pop(key)
 
+    def has(self, key: str) -> bool:
+        """Return whether an optional key is there and not taken yet."""
+        return key in self._left
+
     def integer(self, key: str, low: int, high: int) -> int:
         """Return an integer with low <= value <= high."""
         return as_integer(self.take(key), f"{self.where}: {key}", low, high)

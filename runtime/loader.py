@@ -26,6 +26,7 @@ from imcflow.runtime.header import decode_header
 from imcflow.runtime.json_fields import parse_json
 from imcflow.runtime.limits import MAX_CELLS, MAX_GEOMETRY, MAX_PROGRAM_HEADER_BYTES
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
+from imcflow.runtime.schedule.check import check_schedule
 
 
 def load_program(path: str | os.PathLike[str]) -> Program:
@@ -76,6 +77,7 @@ def check_program(program: Program) -> None:
             check_crossbar_kernel(program, step, where)
         else:
             check_digital(program, step, where)
+    check_schedule(program)
 
 
 def check_kernel(program: Program, kernel: ApKernel, where: str) -> None:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 if TYPE_CHECKING:
     import numpy as np
 
+    from imcflow.runtime.schedule.table import Schedule
+
     InstructionTable = np.ndarray[tuple[int], np.dtype[np.void]]
     """Rows of `imcflow.runtime.isa.instruction_dtype()`."""
     IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -337,6 +339,7 @@ class Program:
     """A compiled network: buffers, ports and the steps that fill the buffers, in execution order.
 
     `constants` are read-only arrays named by digital ops. `pipeline` is the pass pipeline that made the program.
+    With a `schedule`, parts of steps run on their units in the order of its tasks instead of step by step.
     Two programs are the same exactly if `imcflow.runtime.container.content_hash` gives the same text.
     """
 
@@ -350,6 +353,7 @@ class Program:
     pipeline: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     format_version: int = FORMAT_VERSION
+    schedule: Schedule | None = None
 
     @property
     def kernels(self) -> tuple[ApKernel, ...]:

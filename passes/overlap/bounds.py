@@ -19,15 +19,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imcflow.passes.overlap.counting import fewest_read, fewest_rows
 from imcflow.passes.overlap.grid import box_maxima, box_tiles, output_grid
 from imcflow.passes.overlap.latency import step_ends
 from imcflow.passes.overlap.layers import Axis, Edge, Graph, Layer
 from imcflow.passes.overlap.maxima import NOTHING
-from imcflow.passes.overlap.nests import OUTPUT_DIMS, REDUCTION_DIMS, Dim, Ints, Mapping
-from imcflow.passes.overlap.ready import Intervals, own_intervals
+from imcflow.passes.overlap.nests import REDUCTION_DIMS, Dim, Ints, Mapping
+from imcflow.passes.overlap.ready import Intervals, has_outputs, own_intervals, tile_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +39,7 @@ class Bounds:
     Args:
         dependency: longest chain of tiles, with a bank for every tile.
         resource: the banks of the busiest layer with the best heads and tails known.
-        bottleneck: the busiest layer alone, n_l p_l.
+        bottleneck: the busiest layer alone.
     """
 
     dependency: int
@@ -63,11 +62,11 @@ def network_bounds(graph: Graph, mappings: Sequence[Mapping]) -> Bounds:
     ends: list[Ints] = []
     chains: list[Ints] = []
     ranked: list[Ints | None] = []
-    resource = dependency = 0
+    resource = dependency = bottleneck = 0
     for index, (layer, mapping) in enumerate(zip(graph.layers, mappings, strict=True)):
         head: Ints = np.zeros((1,) * len(mapping.loops), dtype=np.int64)
         chain = head
-        inside = np.broadcast_to(_has_outputs(layer, mapping), mapping.shape)
+        inside = np.broadcast_to(has_outputs(layer, mapping), mapping.shape)
         ranks = np.zeros(int(inside.sum()), dtype=np.int64)
         for edge in layer.edges:
             producer, own = graph.layers[edge.producer], mappings[edge.producer]
@@ -88,8 +87,9 @@ def network_bounds(graph: Graph, mappings: Sequence[Mapping]) -> Bounds:
         starts.append(_block_starts(mapping, full))
         ends.append(_block_ends(mapping, full))
         chains.append(_block_ends(mapping, np.broadcast_to(chain, mapping.shape)))
-        dependency = max(dependency, int(chains[-1].max()))
-    return Bounds(dependency, resource, max(mapping.latency_ticks for mapping in mappings))
+        dependency = max(dependency, int(chains[-1][output_grid(mapping, inside.astype(np.int64)) > 0].max()))
+        bottleneck = max(bottleneck, -(-int(inside.sum()) // mapping.banks) * p + tail)
+    return Bounds(dependency, resource, bottleneck)
 
 
 def _ranked_ends(ready: Ints, step_ticks: int, banks: int) -> Ints:
@@ -129,12 +129,6 @@ def _ranked_ready(
     channel_tiles = int(channels.high.min() - channels.low.max()) + 1
     needed = fewest[1 + np.arange(tiles) // per_position] * channel_tiles
     return done[needed - 1]
-
-
-def _has_outputs(layer: Layer, mapping: Mapping) -> NDArray[np.bool_]:
-    """Which tiles lie at least partly inside the layer; tiles that only pad have no reader to wait for them."""
-    channels, rows, columns = (own_intervals(layer, mapping, dim) for dim in OUTPUT_DIMS)
-    return (channels.low <= channels.high) & (rows.low <= rows.high) & (columns.low <= columns.high)
 
 
 def _block_starts(mapping: Mapping, head: Ints) -> Ints:
@@ -199,11 +193,12 @@ def _covers(window: Axis, outputs: int, pools: list[tuple[Axis, int]], size: int
 
 def _remaining(consumer: Layer, mapping: Mapping, edge: Edge) -> int:
     """Least time of the tiles of a consumer that read one given tile of its producer."""
-    tiles = 1
+    dims: list[Dim] = []
     if edge.all_channels or not (consumer.channelwise or edge.at_output):
-        tiles *= mapping.tiles(Dim.K)
+        dims.append(Dim.K)
     if edge.all_rows:
-        tiles *= mapping.tiles(Dim.P)
+        dims.append(Dim.P)
     if edge.all_columns:
-        tiles *= mapping.tiles(Dim.Q)
+        dims.append(Dim.Q)
+    tiles = math.prod(math.ceil(consumer.size(dim) / tile_size(consumer, mapping, dim)) for dim in dims)
     return math.ceil(tiles / mapping.banks) * mapping.step_ticks + mapping.tail_ticks

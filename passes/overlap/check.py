@@ -6,6 +6,7 @@ import numpy as np
 
 from imcflow.passes.overlap.nests import OverlapError
 from imcflow.passes.overlap.oracle import consumer_boxes, pairwise_ready_steps, producer_boxes
+from imcflow.passes.overlap.ready import has_outputs
 from imcflow.passes.overlap.schedule import Schedule
 
 
@@ -24,9 +25,11 @@ def check_schedule(schedule: Schedule) -> None:
             raise OverlapError(
                 f"layer {layer.name}: {start.size} of {mapping.steps * mapping.banks} tiles have a start"
             )
-        if start.min() < 0 or bank.min() < 0 or bank.max() >= mapping.banks:
+        runs = np.broadcast_to(has_outputs(layer, mapping), mapping.shape).ravel() | (start >= 0)
+        if start[runs].min() < 0 or bank.min() < 0 or bank.max() >= mapping.banks:
             raise OverlapError(f"layer {layer.name}: a tile starts before 0 or outside the {mapping.banks} banks")
         order = np.lexsort((start, bank))
+        order = order[runs[order]]
         same_bank = bank[order][1:] == bank[order][:-1]
         if (same_bank & (np.diff(start[order]) < mapping.step_ticks)).any():
             raise OverlapError(f"layer {layer.name}: a bank has two tiles at once")
@@ -35,7 +38,7 @@ def check_schedule(schedule: Schedule) -> None:
             first, last, _ = producer_boxes(producer, own)
             final = schedule.runs[edge.producer].start.ravel() + (own.step_ticks + own.tail_ticks)
             needed = pairwise_ready_steps(consumer_boxes(producer, layer, mapping, edge), (first, last, final))
-            if (start < needed).any():
+            if (start < needed)[runs].any():
                 raise OverlapError(f"layer {layer.name}: a tile starts before its part of {producer.name} is final")
         if run.end < int(start.max()) + mapping.step_ticks + mapping.tail_ticks:
             raise OverlapError(f"layer {graph.layers[index].name}: ends before its last tile")

@@ -25,18 +25,23 @@ _FAR = 1 << 40
 def fewest_rows(low: Ints, high: Ints) -> Ints:
     """g(t) for t = 0..n: fewest rows that any t of n ranges cover together.
 
+    With ranges in order, a choice covers what its last range adds to the one before it: high - max(high before,
+    low - 1). Least sums over the choices of t ranges that end with a given one follow from those of t - 1.
+
     Args:
         low: int64[n] first rows, not falling.
         high: int64[n] last rows, not falling, at least `low`.
     """
     count = len(low)
+    # added[j, i]: rows that range i adds behind range j < i.
+    added = high[None, :] - np.maximum(high[:, None], low[None, :] - 1)
+    added[np.tril_indices(count)] = _FAR
     fewest = np.zeros(count + 1, dtype=np.int64)
+    ending = high - low + 1
     for size in range(1, count + 1):
-        # Ranges that touch each other cover at least what as many neighbours do; others are counted apart.
-        together = int((high[size - 1 :] - low[: count - size + 1]).min()) + 1
-        apart = int((fewest[1:size] + fewest[size - 1 : 0 : -1]).min()) if size > 1 else together
-        fewest[size] = min(together, apart)
-    return np.minimum.accumulate(fewest[::-1])[::-1]
+        fewest[size] = ending.min()
+        ending = (ending[:, None] + added).min(axis=0)
+    return fewest
 
 
 def fewest_read(rows: Ints, columns: Ints) -> Ints | None:

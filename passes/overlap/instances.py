@@ -10,6 +10,7 @@ import numpy as np
 from imcflow.passes.overlap.layers import Axis, Edge, Graph, Layer, Pool
 from imcflow.passes.overlap.nests import OUTPUT_DIMS, Dim, Ints, Loop, Mapping
 from imcflow.passes.overlap.oracle import consumer_boxes, producer_boxes
+from imcflow.passes.overlap.ready import has_outputs
 from imcflow.passes.overlap.tasks import TaskGraph
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def random_graph(random: Random, layers: int, reductions: bool = True) -> tuple[
 
 
 def as_tasks(graph: Graph, mappings: list[Mapping], in_order: Collection[int] = ()) -> TaskGraph:
-    """All tiles of a network as tasks on pools of banks, with every dependence between tiles, by comparing all pairs.
+    """All tiles with outputs as tasks on pools of banks, with every dependence between tiles, by comparing all pairs.
 
     Only for mappings without loops on reduction dimensions and without tail times: there a tile is a task.
 
@@ -124,6 +125,10 @@ def as_tasks(graph: Graph, mappings: list[Mapping], in_order: Collection[int] = 
         mappings: loops by layer.
         in_order: layers whose banks keep the order of their loops.
     """
+    inside = [
+        np.broadcast_to(has_outputs(layer, mapping), mapping.shape).ravel()
+        for layer, mapping in zip(graph.layers, mappings, strict=True)
+    ]
     ticks = [np.full(mapping.steps * mapping.banks, mapping.step_ticks) for mapping in mappings]
     first = np.concatenate([[0], np.cumsum([len(part) for part in ticks])])
     core = np.concatenate([np.full(len(part), index) for index, part in enumerate(ticks)])
@@ -131,9 +136,10 @@ def as_tasks(graph: Graph, mappings: list[Mapping], in_order: Collection[int] = 
     for index in in_order:
         # Tiles of a bank, numbered in the order of the loops, have rising steps.
         banks = np.broadcast_to(mappings[index].bank_indices(), mappings[index].shape).ravel()
-        order = np.argsort(banks, kind="stable") + first[index]
+        order = np.argsort(banks, kind="stable")
+        order = order[inside[index][order]]
         chain = np.stack([order[:-1], order[1:]], axis=1)
-        edges.append(chain[np.diff(np.sort(banks)) == 0])
+        edges.append(chain[np.diff(banks[order]) == 0] + first[index])
     for index, layer in enumerate(graph.layers):
         for edge in layer.edges:
             producer = graph.layers[edge.producer]
@@ -143,4 +149,8 @@ def as_tasks(graph: Graph, mappings: list[Mapping], in_order: Collection[int] = 
             later, earlier = np.nonzero(meets.all(axis=2))
             edges.append(np.stack([earlier + first[edge.producer], later + first[index]], axis=1))
     pairs = np.unique(np.concatenate(edges), axis=0) if edges else np.zeros((0, 2), dtype=np.int64)
-    return TaskGraph(np.concatenate(ticks), core, pairs, tuple(mapping.banks for mapping in mappings))
+    kept = np.concatenate(inside)
+    number = np.cumsum(kept) - 1
+    pairs = number[pairs[kept[pairs].all(axis=1)]]
+    capacity = tuple(mapping.banks for mapping in mappings)
+    return TaskGraph(np.concatenate(ticks)[kept], core[kept], pairs, capacity)

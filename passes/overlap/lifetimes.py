@@ -54,7 +54,7 @@ def lifetimes(schedule: Schedule, bits_per_element: int = 8) -> Lifetimes:
         bits_per_element: width of an activation in memory.
     """
     graph, runs = schedule.graph, schedule.runs
-    birth = np.array([int(run.start.min()) for run in runs], dtype=np.int64)
+    birth = np.array([run.first_start for run in runs], dtype=np.int64)
     death = np.zeros(len(runs), dtype=np.int64)
     for index, layer in enumerate(graph.layers):
         last = int(runs[index].start.max()) + schedule.mappings[index].step_ticks

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imcflow.passes.overlap.layers import Axis, Edge, Layer
 from imcflow.passes.overlap.maxima import NOTHING, step_maxima
@@ -56,6 +57,18 @@ def own_intervals(layer: Layer, mapping: Mapping, dim: Dim) -> Intervals:
     tile = tile_size(layer, mapping, dim)
     start = mapping.tile_indices(dim) * tile
     return Intervals(start, np.minimum(start + tile, layer.size(dim)) - 1)
+
+
+def has_outputs(layer: Layer, mapping: Mapping) -> NDArray[np.bool_]:
+    """Which tiles lie at least partly inside the layer; tiles that only pad have no reader to wait for them."""
+    channels, rows, columns = (own_intervals(layer, mapping, dim) for dim in OUTPUT_DIMS)
+    return (channels.low <= channels.high) & (rows.low <= rows.high) & (columns.low <= columns.high)
+
+
+def working_ticks(layer: Layer, mapping: Mapping) -> int:
+    """Time of the tiles that have outputs, evenly on the banks: what a layer takes if tiles may change banks."""
+    inside = np.broadcast_to(has_outputs(layer, mapping), mapping.shape)
+    return -(-int(inside.sum()) // mapping.banks) * mapping.step_ticks + mapping.tail_ticks
 
 
 def read_box(producer: Layer, consumer: Layer, mapping: Mapping, edge: Edge) -> tuple[Intervals, Intervals, Intervals]:

@@ -1,15 +1,18 @@
 """One layer in time: starts of all tiles, given when they are ready, in four orders (sheet 2.5 to 2.7).
 
 A block is all temporal reduction steps of one output tile on one bank; re-ordering moves whole blocks, so partial sums
-never leave their bank.
+never leave their bank. Tiles wholly beyond the layer, which some mappings have at their ends, take a step in lock step
+and nothing in the other orders.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imcflow.passes.overlap.grid import output_grid
 from imcflow.passes.overlap.latency import queue_ends, step_ends
@@ -44,6 +47,7 @@ class MoveCosts:
 
 
 FREE_MOVES = MoveCosts()
+_T = TypeVar("_T", np.int64, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Run:
 
     Args:
         order: how they are ordered.
-        start: start of every tile of work, in ticks, int64 over the loops of the mapping.
+        start: start of every tile of work, in ticks, int64 over the loops of the mapping; -1 for a tile that does not
+            run.
         bank: its bank, same shape.
         done: time from which each output tile can be read, int64[K tiles, P tiles, Q tiles].
         end: the last of them.
@@ -68,8 +73,19 @@ class Run:
     moved_blocks: int = 0
     link_ticks: int = 0
 
+    @property
+    def first_start(self) -> int:
+        """Start of the first tile that runs."""
+        return int(self.start.min(where=self.start >= 0, initial=np.iinfo(np.int64).max))
 
-def run_layer(mapping: Mapping, ready: Ints, order: Order, moves: MoveCosts = FREE_MOVES) -> Run:
+
+def run_layer(
+    mapping: Mapping,
+    ready: Ints,
+    order: Order,
+    moves: MoveCosts = FREE_MOVES,
+    inside: NDArray[np.bool_] | None = None,
+) -> Run:
     """Run a layer as early as its order allows.
 
     Args:
@@ -77,25 +93,33 @@ def run_layer(mapping: Mapping, ready: Ints, order: Order, moves: MoveCosts = FR
         ready: ready time of every tile of work, in ticks, broadcasting over the loops.
         order: how to order the tiles.
         moves: what REPLACED pays for a block on another bank.
+        inside: which tiles have outputs, broadcasting over the loops; all if left out.
     """
-    if order in (Order.LOCK_STEP, Order.INDEPENDENT):
-        in_banks = _by_bank(mapping, ready)
-        if order is Order.LOCK_STEP:
-            in_banks = in_banks.max(axis=1, keepdims=True)
+    used = np.ones((1,) * len(mapping.loops), dtype=np.bool_) if inside is None else inside
+    if order is Order.LOCK_STEP:
+        in_banks = _by_bank(mapping, ready).max(axis=1, keepdims=True)
         start = step_ends(in_banks, mapping.step_ticks) - mapping.step_ticks
         start = np.broadcast_to(start, (mapping.steps, mapping.banks))
         return _run(order, mapping, _from_banks(mapping, start), _banks(mapping))
+    if order is Order.INDEPENDENT:
+        works = _by_bank(mapping, used)
+        ticks = works * mapping.step_ticks
+        before = np.cumsum(ticks, axis=0) - ticks
+        start = np.maximum.accumulate(np.where(works, _by_bank(mapping, ready) - before, NOTHING), axis=0) + before
+        return _run(order, mapping, _from_banks(mapping, np.where(works, start, -1)), _banks(mapping))
     blocks = _Blocks(mapping)
-    block_ready = blocks.ready(ready)
+    works = blocks.inside(used)
+    # What does not run sorts behind everything.
+    block_ready = np.where(works, blocks.ready(ready), -NOTHING)
     if order is Order.PERMUTED:
         by_ready = np.argsort(block_ready, axis=0, kind="stable")
         ends = step_ends(np.take_along_axis(block_ready, by_ready, axis=0), blocks.ticks)
         start = np.empty_like(ends)
         np.put_along_axis(start, by_ready, ends - blocks.ticks, axis=0)
-        return _run(order, mapping, blocks.spread(start, step_inside=True), _banks(mapping))
-    start, bank, moved, link_ticks = _replaced(blocks, block_ready, moves)
+        return _run(order, mapping, blocks.spread_starts(start, works), _banks(mapping))
+    start, bank, moved, link_ticks = _replaced(blocks, block_ready, int(works.sum()), moves)
     banks = blocks.spread(bank, step_inside=False)
-    return _run(order, mapping, blocks.spread(start, step_inside=True), banks, moved, link_ticks)
+    return _run(order, mapping, blocks.spread_starts(start, works), banks, moved, link_ticks)
 
 
 def _run(order: Order, mapping: Mapping, start: Ints, bank: Ints, moved: int = 0, link_ticks: int = 0) -> Run:
@@ -107,7 +131,7 @@ def _banks(mapping: Mapping) -> Ints:
     return np.broadcast_to(mapping.bank_indices(), mapping.shape)
 
 
-def _by_bank(mapping: Mapping, values: Ints) -> Ints:
+def _by_bank(mapping: Mapping, values: NDArray[_T]) -> NDArray[_T]:
     axes = (*mapping.temporal_axes(), *mapping.spatial_axes())
     full = np.broadcast_to(values, mapping.shape)
     return full.transpose(axes).reshape(mapping.steps, mapping.banks)
@@ -136,6 +160,16 @@ class _Blocks:
         full = np.broadcast_to(ready, self.mapping.shape)
         return self._packed(full.max(axis=self.inner, keepdims=True))
 
+    def inside(self, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which blocks have outputs; that does not depend on reduction loops."""
+        first = tuple(slice(0, 1) if axis in self.inner else slice(None) for axis in range(len(self.mapping.loops)))
+        return self._packed(np.broadcast_to(inside, self.mapping.shape)[first])
+
+    def spread_starts(self, start: Ints, works: NDArray[np.bool_]) -> Ints:
+        """Starts of blocks as starts of tiles of work; -1 for blocks that do not run."""
+        shown = self.spread(start, step_inside=True)
+        return np.where(np.broadcast_to(self.spread(works.astype(np.int64), step_inside=False), shown.shape), shown, -1)
+
     def weights(self) -> Ints:
         """Which weight tile each block needs: its output channels and its share of a spatial reduction."""
         mapping = self.mapping
@@ -149,7 +183,7 @@ class _Blocks:
         shape = [1 if axis in self.inner else bound for axis, bound in enumerate(mapping.shape)]
         return self._packed(np.broadcast_to(tile, shape))
 
-    def _packed(self, values: Ints) -> Ints:
+    def _packed(self, values: NDArray[_T]) -> NDArray[_T]:
         return values.transpose((*self.order, *self.inner)).reshape(self.shape)
 
     def spread(self, values: Ints, *, step_inside: bool) -> Ints:
@@ -164,14 +198,13 @@ class _Blocks:
         return (values.reshape(shape) + inside).transpose(np.argsort(axes))
 
 
-def _replaced(blocks: _Blocks, ready: Ints, moves: MoveCosts) -> tuple[Ints, Ints, int, int]:
-    """Blocks by ready time in rounds of one block per bank, aligned at the end, which attains C_T.
+def _replaced(blocks: _Blocks, ready: Ints, total: int, moves: MoveCosts) -> tuple[Ints, Ints, int, int]:
+    """The `total` first blocks by ready time in rounds of one block per bank, aligned at the end, which attains C_T.
 
     Within a round any assignment of blocks to banks ends at the same time, so blocks stay where they are if they can.
     """
-    count, banks = ready.shape
-    total = count * banks
-    sequence = np.argsort(ready, axis=None, kind="stable")
+    banks = ready.shape[1]
+    sequence = np.argsort(ready, axis=None, kind="stable")[:total]
     # Counted from the end, so that the first round is the incomplete one; -1 marks an idle place.
     rounds = np.full(-(-total // banks) * banks, -1, dtype=np.int64)
     rounds[len(rounds) - total :] = sequence
@@ -187,9 +220,9 @@ def _replaced(blocks: _Blocks, ready: Ints, moves: MoveCosts) -> tuple[Ints, Int
     timeline = np.full(rounds.shape, NOTHING, dtype=np.int64)
     timeline[np.nonzero(filled)[0], place] = available
     start_by_place = step_ends(timeline, blocks.ticks) - blocks.ticks
-    start = np.empty(total, dtype=np.int64)
+    start = np.full(ready.size, -1, dtype=np.int64)
     start[block] = start_by_place[np.nonzero(filled)[0], place]
-    bank = np.empty(total, dtype=np.int64)
+    bank = np.arange(ready.size, dtype=np.int64) % banks
     bank[block] = place
     return start.reshape(ready.shape), bank.reshape(ready.shape), int(moved.sum()), link_ticks
 

@@ -14,7 +14,7 @@ import numpy as np
 from imcflow.passes.overlap.grid import box_maxima, box_tiles
 from imcflow.passes.overlap.layers import Graph
 from imcflow.passes.overlap.nests import Ints, Mapping, OverlapError
-from imcflow.passes.overlap.ready import lock_step_ready
+from imcflow.passes.overlap.ready import has_outputs, lock_step_ready
 from imcflow.passes.overlap.runs import FREE_MOVES, MoveCosts, Order, Run, run_layer
 
 if TYPE_CHECKING:
@@ -220,5 +220,5 @@ def schedule(
     runs: list[Run] = []
     for index, mapping in enumerate(mappings):
         ready = ready_times(graph, index, mappings, [run.done for run in runs])
-        runs.append(run_layer(mapping, ready, orders[index], costs[index]))
+        runs.append(run_layer(mapping, ready, orders[index], costs[index], has_outputs(graph.layers[index], mapping)))
     return Schedule(graph, tuple(mappings), tuple(runs))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from imcflow.passes.overlap.nests import Dim, OverlapError
-from imcflow.passes.overlap.ready import read_box, tile_size
+from imcflow.passes.overlap.ready import has_outputs, read_box, tile_size
 from imcflow.passes.overlap.runs import FREE_MOVES, MoveCosts, Order, run_layer
 from imcflow.passes.overlap.schedule import Schedule, ready_times, schedule
 from imcflow.passes.overlap.verify import tile_reduction
@@ -62,7 +62,8 @@ def overlap_layers(
     runs: list[Run] = []
     for index, mapping in enumerate(mappings):
         ready = ready_times(graph, index, mappings, [run.done for run in runs])
-        options = [run_layer(mapping, ready, order, costs[index]) for order in Order]
+        inside = has_outputs(graph.layers[index], mapping)
+        options = [run_layer(mapping, ready, order, costs[index], inside) for order in Order]
         runs.append(min(options, key=lambda run: (run.end, float(run.done.mean()), run.moved_blocks)))
     best = Schedule(graph, tuple(mappings), tuple(runs))
     for order in (Order.LOCK_STEP, Order.INDEPENDENT, Order.PERMUTED):
@@ -94,5 +95,7 @@ def _from(current: Schedule, first: int, orders: Sequence[Order], costs: Sequenc
     runs = list(current.runs[:first])
     for index in range(first, len(orders)):
         ready = ready_times(current.graph, index, current.mappings, [run.done for run in runs])
-        runs.append(run_layer(current.mappings[index], ready, orders[index], costs[index]))
+        mapping = current.mappings[index]
+        inside = has_outputs(current.graph.layers[index], mapping)
+        runs.append(run_layer(mapping, ready, orders[index], costs[index], inside))
     return Schedule(current.graph, current.mappings, tuple(runs))

@@ -59,15 +59,16 @@ class CrossbarStep:
         per_part = max(1, min(PART_BYTES // max(1, image_bytes), -(-images // pool.threads)))
 
         def run(first: int, last: int) -> None:
-            sums = self._sums(maps[first:last], first_image + first)
+            sums = self.sums(maps[first:last], first_image + first)
             sums += kernel.bias[:, None]
-            stored = self._stored(sums)
+            stored = self.stored(sums)
             result[first:last] = stored.reshape(len(stored), last - first, -1).transpose(1, 0, 2)
 
         pool.run(images, per_part, [run] * pool.threads)
         return result
 
-    def _sums(self, maps: NDArray[Any], first_image: int) -> NDArray[np.int64]:
+    def sums(self, maps: NDArray[Any], first_image: int) -> NDArray[np.int64]:
+        """Return the sums [channels, images * positions] without bias."""
         kernel = self.kernel
         if self._exact is not None:
             columns = window_columns(kernel.window, maps, self._exact.dtype)
@@ -78,8 +79,8 @@ class CrossbarStep:
             converters = Converters(self._macro, self._noise, kernel.name, first_image, len(maps))
         return serial_sums(kernel, self._macro, columns, converters)
 
-    def _stored(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Apply step functions and clamp to the type of the output, in place."""
+    def stored(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Apply step functions to sums [channels, lanes] and clamp to the type of the output, in place."""
         kernel = self.kernel
         if self._steps.any():
             counts = _reached(sums[self._steps], kernel.step_thresholds[self._steps])

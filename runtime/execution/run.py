@@ -25,6 +25,7 @@ from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS, Counter
 from imcflow.runtime.kernels.module import Fidelity
 from imcflow.runtime.program import ApKernel, CrossbarKernel, DigitalOp, Program
+from imcflow.runtime.schedule.execute import ScheduledRun
 
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
@@ -52,7 +53,9 @@ def run_program(
 ) -> Arrays:
     """Run a program on a batch.
 
-    The results are the same for every fidelity, number of threads, memory budget and block width.
+    The results are the same for every fidelity, number of threads, memory budget and block width. A program with a
+    schedule runs part by part in its order, except to count and under noise, whose random numbers belong to whole
+    steps.
 
     Args:
         program: checked by `imcflow.runtime.loader`.
@@ -110,6 +113,9 @@ class ProgramRun:
         self._workspace = Workspace()
         self._crossbar: dict[int, CrossbarStep] = {}
         self._literal, self._noise = fidelity == "micro", noise or AnalogNoise()
+        self._scheduled: ScheduledRun | None = None
+        if program.schedule is not None and fidelity != "count" and self._noise.absent:
+            self._scheduled = ScheduledRun(program, program.schedule, self._prepared, self._settings, self._workspace)
         self.counters = np.zeros(Counter.SIZE, np.int64)
 
     def __call__(
@@ -128,6 +134,8 @@ class ProgramRun:
         self.counters[:] = 0
         if batch:
             per_image = image_bytes(program, self._prepared, frozenset(kept.values()))
+            if self._scheduled is not None:
+                per_image += self._scheduled.image_bytes()
             chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
             total = -(-batch // chunk) * len(program.steps)
             with BlockPool(self._threads) as pool:
@@ -169,6 +177,9 @@ class ProgramRun:
         report: Callable[[int, str], None],
     ) -> None:
         """Run all steps on images `part` of the batch; `tensors` holds the inputs and gets what is used to the end."""
+        if self._scheduled is not None:
+            self._scheduled.run(tensors, part, kept, pool, report)
+            return
         first_image, images = part[0], part[1] - part[0]
         uses = last_uses(self._program, kept)
         for index, step in enumerate(self._program.steps):
