@@ -29,24 +29,13 @@ def load_crossbar_target(name: str) -> CrossbarTarget:
         TargetError: there is no such target, it is wrong, or it has no crossbar macros.
     """
     from imcflow.errors import TargetError
-    from imcflow.runtime.program import MacroSummary
     from imcflow.targets import load_target
     from imcflow.targets.crossbar.models import CrossbarDescription
 
     description = load_target(name)
     if not isinstance(description, CrossbarDescription):
         raise TargetError(f"target {name} is of kind {description.kind}, a crossbar (aimc, dimc) is needed")
-    macro = description.macro
-    summary = MacroSummary(
-        rows=macro.rows,
-        columns=macro.output_channels,
-        macros=macro.macro_count,
-        slots=macro.weights_per_multiplier,
-        weight_bits=macro.weight_bits,
-        activation_bits=macro.activation_bits,
-        bits_per_cycle=macro.bits_per_cycle,
-        adc_levels=0 if macro.adc_bits is None else max(2, int(2.0**macro.adc_bits)),
-    )
+    summary = description.macro_summary()
     return CrossbarTarget(replace(description.summary(), macro=summary), summary)
 
 

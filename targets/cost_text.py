@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from imcflow.targets.ap_cost import ProgramCost
 
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+LONGEST_NAME = 40
 
 
 def with_unit(value: float, unit: str) -> str:
@@ -33,12 +34,17 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def shortened(name: str) -> str:
+    """Return a layer's name, cut where it would widen the whole table."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+
+
 def cost_report(cost: ProgramCost) -> str:
     """Return layers, totals, the energy split and the assumptions that move the result."""
     total = cost.energy.total or 1.0
     layers = [
         [
-            step.name if len(step.name) <= 40 else f"{step.name[:37]}...",
+            shortened(step.name),
             step.unit,
             f"{step.arrays} x {step.row_blocks}" if step.arrays else "",
             f"{step.rounds}" if step.arrays else "",

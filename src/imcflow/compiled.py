@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imcflow.runtime.crossbar.converters import AnalogNoise
     from imcflow.runtime.program import Program, Step
     from imcflow.targets.ap_cost import ProgramCost
+    from imcflow.targets.crossbar.program_report import CrossbarProgramCost
     from imcflow.tools.progress import OnProgress
 
     Arrays = dict[str, np.ndarray[Any, Any]]
@@ -129,7 +130,7 @@ class CompiledProgram:
 
         return count_program(self.program)
 
-    def cost(self, *, target: str | None = None, images: int = 1) -> ProgramCost:
+    def cost(self, *, target: str | None = None, images: int = 1) -> ProgramCost | CrossbarProgramCost:
         """Return cycles, seconds and joules, per layer and in all.
 
         Args:
@@ -140,14 +141,13 @@ class CompiledProgram:
             TargetError: the description is unknown or wrong, or differs in geometry from the program's.
         """
         from imcflow.targets.ap_cost import program_cost
+        from imcflow.targets.crossbar.program_cost import crossbar_program_cost
         from imcflow.targets.registry import load_target
 
-        if self.program.target.kind != "ap":
-            raise ImcflowError(
-                f"program '{self.program.name}' is for a target of kind {self.program.target.kind}: "
-                "only programs of kind ap are costed from their counters so far"
-            )
-        return program_cost(self.program, load_target(target or self.program.target.name), images=images)
+        description = load_target(target or self.program.target.name)
+        if self.program.target.kind == "ap":
+            return program_cost(self.program, description, images=images)
+        return crossbar_program_cost(self.program, description, images=images)
 
     def report(self, *, target: str | None = None, images: int = 1) -> str:
         """Return an HTML page, complete in itself, on what the program is and what it costs.

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imcflow.errors import TargetError
 from imcflow.targets.crossbar.conventions import MultiplierGating
-from imcflow.targets.crossbar.converters import dac_energy_fj
 from imcflow.targets.crossbar.layers import Dim
-from imcflow.targets.crossbar.macro import MacroKind, partial_tree_adders
-from imcflow.targets.crossbar.peak import MacroParts
+from imcflow.targets.crossbar.macro import MacroKind
+from imcflow.targets.crossbar.pulse import Rectangle, precharge_unit_energy_fj, pulse_energy_fj, scaled
 
 if TYPE_CHECKING:
     from imcflow.targets.crossbar.conventions import Conventions
     from imcflow.targets.crossbar.layers import Layer
     from imcflow.targets.crossbar.macro import Macro
     from imcflow.targets.crossbar.mapping import SpatialMapping
+    from imcflow.targets.crossbar.peak import MacroParts
 
 _FJ_PER_PJ = 1e3
 
@@ -91,41 +91,17 @@ def array_energy_pj(
         weight_stationarity: s, consecutive products with the same weight behind a multiplier.
     """
     used = mapped_array(layer, spatial, conventions)
-    supply, cells = macro.supply_v, macro.cells
     pulses = cycles_per_product(macro, layer) * used.activations / _FJ_PER_PJ
-    analog = macro.kind is MacroKind.ANALOG
-
-    active_rows = used.rows
-    if conventions.gating is MultiplierGating.NONE and not analog:
-        active_rows = macro.rows
-    gated = conventions.gating is MultiplierGating.ALL
-    products = macro.weight_bits * active_rows * (used.columns if gated else macro.output_channels)
-    adder_fj = cells.full_adder_energy_fj(supply)
-    accumulator_fj = 0.0
-    if macro.accumulates:
-        accumulator_fj = (adder_fj + cells.flip_flop_energy_fj(supply)) * macro.accumulator_bits
-    shared = {
-        "precharge": precharge_energy_pj(macro, layer, conventions, weight_stationarity),
-        "place_value": adder_fj * macro.place_value_adders * used.columns * pulses,
-        "accumulators": accumulator_fj * used.columns * pulses,
-    }
-    if analog:
-        bit_lines = cells.line_energy_fj(supply) * macro.weight_bits * used.columns * macro.rows
-        return MacroParts(
-            multipliers=cells.multiplier_energy_fj(supply) * products * pulses,
-            bit_lines=bit_lines * pulses,
-            dac=dac_energy_fj(macro.bits_per_cycle, supply) * used.rows * pulses,
-            adc=macro.conversion_energy_fj * macro.weight_bits * used.columns * pulses,
-            **shared,
-        )
-    input_bits = macro.weight_bits + (1 if conventions.tree_extra_bit else 0)
-    full, half = partial_tree_adders(used.tree_inputs, macro.rows, input_bits)
-    tree_fj = full * adder_fj + half * cells.half_adder_energy_fj(supply)
-    return MacroParts(
-        multipliers=cells.multiplier_energy_fj(supply) * macro.bits_per_cycle * products * pulses,
-        adder_tree=tree_fj * macro.bits_per_cycle * used.columns * pulses,
-        **shared,
+    whole_array = conventions.gating is MultiplierGating.NONE and macro.kind is MacroKind.DIGITAL
+    pulse = pulse_energy_fj(
+        macro,
+        Rectangle(used.rows, used.tree_inputs, used.columns, layer.weight_bits),
+        toggling_rows=macro.rows if whole_array else None,
+        toggling_columns=None if conventions.gating is MultiplierGating.ALL else macro.output_channels,
+        tree_extra_bits=1 if conventions.tree_extra_bit else 0,
     )
+    precharge = precharge_energy_pj(macro, layer, conventions, weight_stationarity)
+    return replace(scaled(pulse, pulses), precharge=precharge)
 
 
 def precharge_energy_pj(macro: Macro, layer: Layer, conventions: Conventions, weight_stationarity: int) -> float:
@@ -133,11 +109,7 @@ def precharge_energy_pj(macro: Macro, layer: Layer, conventions: Conventions, we
 
     With `precharge_other_cells` only the bit-line segments of the D_m - 1 other weights count (ICCAD'23).
     """
-    depth = macro.weights_per_multiplier
-    if depth == 1:
-        return 0.0
-    segments = depth - 1 if conventions.precharge_other_cells else depth
-    unit_fj = macro.cells.line_energy_fj(macro.supply_v) * (1 + segments) * macro.weight_bits
+    unit_fj = precharge_unit_energy_fj(macro, layer.weight_bits, other_cells_only=conventions.precharge_other_cells)
     changes = layer.macs / weight_stationarity
     if conventions.precharge_divided_twice:
         changes = int(changes) / weight_stationarity

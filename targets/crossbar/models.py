@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from imcflow.errors import TargetError
+from imcflow.runtime.program import MacroSummary
 from imcflow.targets.crossbar.cells import cells_scaled_linearly
 from imcflow.targets.crossbar.datapath import Activity, Block, BlockKind, Circuit
 from imcflow.targets.crossbar.layers import Operand
@@ -58,6 +59,8 @@ class MacroModel(StrictModel):
     """Of a given converter; absent: the survey formula."""
     idle_power_mw: Quantity | None = None
     """Drawn all the time (leakage, clock); absent: not counted."""
+    link_energy_fj_per_bit: Quantity | None = None
+    """Bringing a partial sum from one macro to the accumulators of another; absent: not counted."""
 
     @field_validator("rows", "weight_bits")
     @classmethod
@@ -118,6 +121,19 @@ class MemoryModel(StrictModel):
                 f"buffer_min_width_bits {self.buffer_min_width_bits} exceeds buffer_width_bits {self.buffer_width_bits}"
             )
         return self
+
+
+class DigitalUnitModel(StrictModel):
+    """The digital unit beside the macros: step functions, pooling, additions and everything in floating point."""
+
+    lanes: int = Field(ge=1, le=1 << 20)
+    """Scalar operations per cycle."""
+    clock_ghz: Quantity
+    """Clock of the digital unit."""
+    operation_fj: Quantity
+    """One scalar operation."""
+    step_lookup_fj: Quantity
+    """One look-up in a step table."""
 
 
 class BlockModel(StrictModel):
@@ -224,12 +240,28 @@ class CrossbarDescription(TargetDescription):
     """The computing array."""
     memory: MemoryModel | None = None
     """Registers, buffer and DRAM around it."""
+    digital_unit: DigitalUnitModel | None = None
+    """What runs the operations that no macro does; absent: they cost neither time nor energy, as in the references."""
     measurement: MeasurementModel | None = None
     """What was published, for a chip."""
 
     def macro_kind(self) -> MacroKind:
         """Analog or digital."""
         return MacroKind(self.kind)
+
+    def macro_summary(self) -> MacroSummary:
+        """The geometry that a program carries."""
+        macro = self.macro
+        return MacroSummary(
+            rows=macro.rows,
+            columns=macro.output_channels,
+            macros=macro.macro_count,
+            slots=macro.weights_per_multiplier,
+            weight_bits=macro.weight_bits,
+            activation_bits=macro.activation_bits,
+            bits_per_cycle=macro.bits_per_cycle,
+            adc_levels=0 if macro.adc_bits is None else max(2, int(2.0**macro.adc_bits)),
+        )
 
     def crossbar_macro(self) -> Macro:
         """The macro for the cost model."""

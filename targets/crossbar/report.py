@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from imcflow.targets.cost_text import aligned
+from imcflow.targets.cost_text import aligned, shortened
 from imcflow.targets.crossbar.memory import Part
 from imcflow.targets.crossbar.peak import MacroParts
 
@@ -247,7 +247,7 @@ def _row(
     total = split.total or 1.0
     shares = [f"{100 * getattr(split, part) / total:.1f}" for part in parts]
     return [
-        name,
+        shortened(name),
         str(macs),
         f"{100 * utilisation:.1f}",
         f"{cycles:.0f}",

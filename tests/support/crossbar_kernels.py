@@ -36,12 +36,13 @@ def kernel_of(
     input_bits: int = 4,
     weight_bits: int | None = None,
     full_scale: int | None = None,
+    groups: int = 1,
 ) -> CrossbarKernel:
-    """A kernel that multiplies vectors by `weights` [outputs, elements] and stores 32-bit sums."""
+    """A kernel that multiplies vectors by `weights` [outputs, elements of a group] and stores 32-bit sums."""
     bits, parts = weight_parts(weights, macro.weight_bits, differential=False)
     bits = bits if weight_bits is None else weight_bits
-    tiles = cut_into_tiles(LayerMatrix(weights, 1), macro, parts, 0)
-    matrix = LayerMatrix(weights, 1)
+    tiles = cut_into_tiles(LayerMatrix(weights, groups), macro, parts, 0)
+    matrix = LayerMatrix(weights, groups)
     rows: list[tuple[int, ...]] = []
     pieces: list[np.ndarray] = []
     for number, tile in enumerate(tiles):
@@ -68,7 +69,7 @@ def kernel_of(
     return CrossbarKernel(
         name="fc",
         onnx_nodes=("fc",),
-        window=vector_window(0, weights.shape[1], input_bits, signed_input),
+        window=vector_window(0, weights.shape[1] * groups, input_bits, signed_input),
         output=ApOutput(1, len(weights), 1, 1, 32, True),
         weight_bits=bits,
         instructions=np.array(rows, tile_instruction_dtype()),
