@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imcflow.runtime.program import Program, Step
     from imcflow.targets.ap_cost import ProgramCost
     from imcflow.targets.crossbar.program_report import CrossbarProgramCost
+    from imcflow.targets.crossbar.report import NetworkCost
     from imcflow.tools.progress import OnProgress
 
     Arrays = dict[str, np.ndarray[Any, Any]]
@@ -170,6 +171,37 @@ class CompiledProgram:
             why_no_cost = str(error)
         counters = self.counters() if cost is None else cost.counters
         return report_page(ReportData(self.program, self.content_hash, counters, cost, why_no_cost))
+
+    def estimate(self, *, conventions: str = "physical", target: str | None = None, images: int = 1) -> NetworkCost:
+        """Return what the closed-form model says of the layers on the macros, with its own mappings of them.
+
+        Where `cost` prices the streams as compiled, this searches the best mapping of every layer; with the conventions
+        of a reference tool the figures compare like for like with that tool's.
+
+        Args:
+            conventions: "physical", or those of a reference tool: "zigzag-3.9", "iccad23".
+            target: name or file of the description; default the one compiled for.
+            images: size of the batch.
+
+        Raises:
+            TargetError: unknown conventions, a target that is no crossbar, or layers it cannot hold.
+        """
+        from imcflow.errors import TargetError
+        from imcflow.targets.crossbar.conventions import conventions_named
+        from imcflow.targets.crossbar.cost import network_cost
+        from imcflow.targets.crossbar.models import CrossbarDescription
+        from imcflow.targets.crossbar.program_layers import program_layers
+        from imcflow.targets.registry import load_target
+
+        chosen = conventions_named(conventions)
+        description = load_target(target or self.program.target.name)
+        if not isinstance(description, CrossbarDescription) or not self.program.crossbar_kernels:
+            raise TargetError(
+                f"program '{self.program.name}' on target '{description.name}' of kind {description.kind}: conventions "
+                "are those of models of crossbar macros (aimc, dimc)"
+            )
+        layers = program_layers(self.program, images=images)
+        return network_cost(description.crossbar_target(), layers, conventions=chosen)
 
     @property
     def content_hash(self) -> str:

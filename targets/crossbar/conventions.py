@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from imcflow.errors import TargetError
 from imcflow.targets.crossbar.peak import ClockModel
 
 
@@ -138,3 +139,15 @@ ICCAD23 = Conventions(
     loading_counts=False,
     spatial=SpatialSearch.FULLEST,
 )
+
+
+def conventions_named(name: str) -> Conventions:
+    """Return a set by its name.
+
+    Raises:
+        TargetError: there is none of that name.
+    """
+    known = {found.name: found for found in (PHYSICAL, ZIGZAG_3_9, ICCAD23)}
+    if name not in known:
+        raise TargetError(f"conventions '{name}' are unknown; choose {', '.join(known)}")
+    return known[name]

@@ -24,4 +24,4 @@ def command(
         print_json(report.to_json())
     else:
         print_text(report.text())
-    return 0 if report.mismatches == 0 else 1
+    return 0 if report.as_expected else 1
