@@ -26,7 +26,21 @@ CROSSBAR_LEVELS = (
 DEFAULT_ACTIVATION_BITS = 8
 
 
-def default_pipeline(target: str, *, calibration: str | None = None, activation_bits: int | None = None) -> str:
+SCHEDULING = (
+    "imc-map-layers{{target={target} strategy={strategy}}}",
+    "imc-overlap-layers{{target={target}}}",
+    "imc-verify-scheduled{{target={target}}}",
+)
+"""Between `imc-emit-program` and `imc-verify-program` of a scheduled program."""
+
+
+def default_pipeline(
+    target: str,
+    *,
+    calibration: str | None = None,
+    activation_bits: int | None = None,
+    schedule: str | None = None,
+) -> str:
     """Return the pipeline that compiles a network for a target.
 
     Args:
@@ -34,6 +48,7 @@ def default_pipeline(target: str, *, calibration: str | None = None, activation_
         calibration: `.npz` of sample inputs, for models with floating-point activations: weights that are not quantised
             become ternary, and activations become integers whose ranges are measured on these inputs.
         activation_bits: bits of the calibrated activations.
+        schedule: strategy of `imc-map-layers`, to let layers overlap; None: one layer after the other.
 
     Raises:
         TargetError: there is no such target, or it is wrong.
@@ -42,7 +57,10 @@ def default_pipeline(target: str, *, calibration: str | None = None, activation_
 
     levels = CROSSBAR_LEVELS if is_crossbar_target(target) else AP_LEVELS
     passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
-    return ",".join([*passes, *(text.format(target=quoted(target)) for text in levels)])
+    if schedule is not None:
+        levels = (*levels[:-1], *SCHEDULING, levels[-1])
+    strategy = quoted(schedule or "")
+    return ",".join([*passes, *(text.format(target=quoted(target), strategy=strategy) for text in levels)])
 
 
 def quantising_passes(*, calibration: str | None = None, activation_bits: int | None = None) -> list[str]:

@@ -22,6 +22,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.utils.hints import isa
 
 from imcflow.dialect.attributes import RoundingAttr
+from imcflow.dialect.attributes_schedule import TasksAttr
 from imcflow.dialect.constants import array_of
 from imcflow.dialect.locations import describe, node_names
 from imcflow.dialect.ops_ap import ApKernelOp
@@ -44,6 +45,7 @@ from imcflow.runtime.program import (
     TensorInfo,
     Window,
 )
+from imcflow.runtime.schedule.table import Schedule
 
 if TYPE_CHECKING:
     from xdsl.ir import Attribute, Operation, SSAValue
@@ -54,6 +56,8 @@ NAME_ATTRIBUTE = "imc.name"
 MODEL_TYPE_ATTRIBUTE = "imc.dtype"
 TARGET_ATTRIBUTE = "imc.target"
 PIPELINE_ATTRIBUTE = "imc.pipeline"
+TASKS_ATTRIBUTE = "imc.tasks"
+SCHEDULE_ATTRIBUTE = "imc.schedule"
 
 
 def program_from_module(module: ModuleOp) -> Program:
@@ -82,6 +86,7 @@ class _Translation:
         self._constants: dict[str, np.ndarray[Any, np.dtype[Any]]] = {}
         self._constant_names: dict[SSAValue, str] = {}
         self._step_names: set[str] = set()
+        self._tasks: list[np.ndarray[Any, np.dtype[np.void]]] = []
 
     def program(self) -> Program:
         block = self._function.body.block
@@ -97,6 +102,7 @@ class _Translation:
             if isinstance(op, ReturnOp | ConstantOp):
                 continue
             steps.append(self._step(op))
+            self._keep_tasks(op, len(steps) - 1)
         terminator = block.last_op
         if not isinstance(terminator, ReturnOp):
             raise ModelError("the function does not end in func.return")
@@ -116,6 +122,33 @@ class _Translation:
             steps=tuple(steps),
             constants=self._constants,
             pipeline=pipeline.data if isinstance(pipeline, StringAttr) else "",
+            schedule=self._schedule(len(steps)),
+        )
+
+    def _keep_tasks(self, op: Operation, step: int) -> None:
+        tasks = op.attributes.get(TASKS_ATTRIBUTE)
+        if isinstance(tasks, TasksAttr):
+            rows = tasks.table().copy()
+            rows["step"] = step
+            self._tasks.append(rows)
+
+    def _schedule(self, steps: int) -> Schedule | None:
+        """The tasks of all steps in order of start; of equal start, those that take no time first, then by step."""
+        if not self._tasks:
+            return None
+        if len(self._tasks) != steps:
+            raise ModelError(f"{len(self._tasks)} of {steps} steps have tasks; run imc-overlap-layers on all of them")
+        summary = self._module.attributes.get(SCHEDULE_ATTRIBUTE)
+        numbers: dict[str, int] = {}
+        if isinstance(summary, DictionaryAttr):
+            numbers = {key: value.value.data for key, value in summary.data.items() if isa(value, IntegerAttr)}
+        rows = np.concatenate(self._tasks)
+        return Schedule(
+            tasks=rows[np.lexsort((rows["cycles"] > 0, rows["start"]))],
+            arrays=numbers.get("arrays", 0),
+            digital_operations_per_cycle=numbers.get("digital_operations_per_cycle", 0),
+            sequential_cycles=numbers.get("sequential", 0),
+            bound_cycles=numbers.get("bound", 0),
         )
 
     def _add_tensor(self, value: SSAValue, name: str) -> int:

@@ -108,12 +108,14 @@ def _cuts(size: int) -> list[int]:
 
 def _spatial_bounds(sizes: list[int], banks: int) -> Iterator[tuple[int, int, int]]:
     """Ways to use at least four fifths of the banks that a layer of these sizes can use."""
-    most = min(banks, math.prod(sizes))
-    for channels in _factors(banks, sizes[0]):
-        for rows in _factors(banks // channels, sizes[1]):
-            for columns in _factors(banks // (channels * rows), sizes[2]):
-                if 5 * channels * rows * columns >= 4 * most:
-                    yield channels, rows, columns
+    ways = [
+        (channels, rows, columns)
+        for channels in _factors(banks, sizes[0])
+        for rows in _factors(banks // channels, sizes[1])
+        for columns in _factors(banks // (channels * rows), sizes[2])
+    ]
+    most = max(math.prod(way) for way in ways)
+    yield from (way for way in ways if 5 * math.prod(way) >= 4 * most)
 
 
 def _factors(banks: int, size: int) -> list[int]:

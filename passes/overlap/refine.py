@@ -1,7 +1,8 @@
 """Mappings chosen again for the transformed schedule: the search looks at lock step, the result is re-ordered.
 
-Layer by layer, mappings near the best own latency are tried in every order, the other layers as they are. A change is
-kept if the network ends earlier, or at the same time with its layers ending earlier on average.
+Mappings near the best own time are tried in every order, the other layers as they are: first on all layers of a shape
+together, because one fine layer among coarse ones gains nothing, then on single layers. A change is kept if the network
+ends earlier, or at the same time with its layers ending earlier on average.
 """
 
 from __future__ import annotations
@@ -52,19 +53,27 @@ def refine(
     best = current
     for _ in range(rounds):
         before = best
-        order = list(range(len(space.choices)))
-        random.shuffle(order)
-        for index in order:
-            for mapping in tried_mappings(space.graph.layers[index], space.choices[index]):
+        singles = [(index,) for index in range(len(space.choices))]
+        random.shuffle(singles)
+        for group in [*_alike(space), *singles]:
+            for mapping in tried_mappings(space.graph.layers[group[0]], space.choices[group[0]]):
                 if seconds is not None and time.monotonic() - started > seconds:
                     return best
-                if mapping is not best.mappings[index]:
-                    best = _better(best, with_mapping(best, index, mapping))
+                if any(mapping != best.mappings[index] for index in group):
+                    best = _better(best, with_mapping(best, group, mapping))
             if on_progress is not None:
                 on_progress(f"end {best.end} ticks after {time.monotonic() - started:.1f} s")
         if best is before:
             break
     return best
+
+
+def _alike(space: Space) -> list[tuple[int, ...]]:
+    """Layers with the same choices, where there are several."""
+    groups: dict[tuple[Mapping, ...], list[int]] = {}
+    for index, choices in enumerate(space.choices):
+        groups.setdefault(choices, []).append(index)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
 def tried_mappings(layer: Layer, choices: Sequence[Mapping]) -> list[Mapping]:
@@ -80,26 +89,28 @@ def _better(current: Schedule, other: Schedule) -> Schedule:
     return min((current, other), key=lambda found: (found.end, sum(run.end for run in found.runs)))
 
 
-def with_mapping(current: Schedule, index: int, mapping: Mapping, moves: Sequence[MoveCosts] | None = None) -> Schedule:
-    """The schedule with another mapping of one layer, in the order in which its readers end first; later layers again.
+def with_mapping(
+    current: Schedule, layers: Sequence[int], mapping: Mapping, moves: Sequence[MoveCosts] | None = None
+) -> Schedule:
+    """The schedule with another mapping of some layers, each in the order in which it ends first; later layers again.
 
     Args:
         current: the schedule.
-        index: the layer.
-        mapping: its new loops.
+        layers: the layers, ascending.
+        mapping: their new loops.
         moves: move costs by layer; free if left out.
     """
     costs = moves if moves is not None else [FREE_MOVES] * len(current.mappings)
     graph = current.graph
-    mappings = [*current.mappings[:index], mapping, *current.mappings[index + 1 :]]
-    runs: list[Run] = list(current.runs[:index])
-    affected = {index}
-    for layer in range(index, len(mappings)):
+    mappings = [mapping if index in layers else old for index, old in enumerate(current.mappings)]
+    runs: list[Run] = list(current.runs[: layers[0]])
+    affected = set(layers)
+    for layer in range(layers[0], len(mappings)):
         if layer not in affected and not affected.intersection(edge.producer for edge in graph.layers[layer].edges):
             runs.append(current.runs[layer])
             continue
         ready = ready_times(graph, layer, mappings, [run.done for run in runs])
-        orders = list(Order) if layer == index else [current.runs[layer].order]
+        orders = list(Order) if layer in layers else [current.runs[layer].order]
         inside = has_outputs(graph.layers[layer], mappings[layer])
         options = [run_layer(mappings[layer], ready, order, costs[layer], inside) for order in orders]
         runs.append(min(options, key=lambda run: (run.end, float(run.done.mean()), run.moved_blocks)))

@@ -37,6 +37,7 @@ class CompileOptions:
         calibration: `.npz` of sample inputs, for models with floating-point activations.
         activation_bits: bits of the calibrated activations.
         pipeline: pass pipeline to run instead of the default one.
+        schedule: strategy that lets layers overlap (see `imc-map-layers`); None: one layer after the other.
     """
 
     target: str = DEFAULT_TARGET
@@ -44,6 +45,7 @@ class CompileOptions:
     calibration: Path | None = None
     activation_bits: int | None = None
     pipeline: str | None = None
+    schedule: str | None = None
 
 
 def compile(
@@ -54,6 +56,7 @@ def compile(
     calibration: str | Path | None = None,
     activation_bits: int | None = None,
     pipeline: str | None = None,
+    schedule: str | None = None,
 ) -> CompiledProgram:
     """Compile a network for a target.
 
@@ -65,6 +68,7 @@ def compile(
         calibration: `.npz` of sample inputs; needed for models with floating-point activations.
         activation_bits: bits of the calibrated activations.
         pipeline: pass pipeline to run instead of the default one.
+        schedule: let layers overlap: "forward", "backward", "middle-out", "beam" or "layerwise"; None: they do not.
 
     Raises:
         ModelError: the model cannot be compiled; the message names node, op and reason.
@@ -76,6 +80,7 @@ def compile(
         calibration=None if calibration is None else Path(calibration),
         activation_bits=activation_bits,
         pipeline=pipeline,
+        schedule=schedule,
     )
     if isinstance(model, str | Path):
         return compile_model(Path(model), options)
@@ -113,6 +118,7 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         options.target,
         calibration=None if options.calibration is None else str(options.calibration),
         activation_bits=options.activation_bits,
+        schedule=options.schedule,
     )
     return f"{CONVERT_LINALG},{text}" if model is not None and _is_linalg(model) else text
 

@@ -26,6 +26,12 @@ def command(
         int | None, typer.Option("--activation-bits", min=1, max=14, help="bits of calibrated activations")
     ] = None,
     pipeline: Annotated[str | None, typer.Option("--pipeline", help="run this pass pipeline instead")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            "--schedule", metavar="STRATEGY", help="let layers overlap: layerwise, forward, backward, middle-out, beam"
+        ),
+    ] = None,
     print_pipeline: Annotated[
         bool, typer.Option("--print-pipeline", help="print the pass pipeline for imc-opt -p and exit")
     ] = False,
@@ -46,6 +52,7 @@ def command(
         calibration=calibrate,
         activation_bits=activation_bits,
         pipeline=pipeline,
+        schedule=schedule,
     )
     if print_pipeline:
         print_text(api.pipeline_text(options, model))
