@@ -16,10 +16,12 @@ class CrossbarTarget:
     Attributes:
         summary: what the program will carry.
         macro: geometry of the macros.
+        fixed_offsets: whether the tiles of a layer in one macro must start at the same row and column.
     """
 
     summary: TargetSummary
     macro: MacroSummary
+    fixed_offsets: bool = False
 
 
 def load_crossbar_target(name: str) -> CrossbarTarget:
@@ -36,7 +38,8 @@ def load_crossbar_target(name: str) -> CrossbarTarget:
     if not isinstance(description, CrossbarDescription):
         raise TargetError(f"target {name} is of kind {description.kind}, a crossbar (aimc, dimc) is needed")
     summary = description.macro_summary()
-    return CrossbarTarget(replace(description.summary(), macro=summary), summary)
+    fixed = description.macro.tile_offsets == "per-layer"
+    return CrossbarTarget(replace(description.summary(), macro=summary), summary, fixed)
 
 
 def is_crossbar_target(name: str) -> bool:

@@ -26,7 +26,7 @@ class ImcVerifyMapped(ModulePass):
     inside one track, the words of one step on different tracks, and never on the carry's; every output is stored once.
 
     On crossbar macros every tile must fit a macro and a slot that exist, and the tiles of a layer must hold its
-    weights, all of them and each once.
+    weights, all of them and each once in every lane. No other tile may lie in the cells of a resident one.
 
     Precondition: after `imc-allocate-tracks` or `imc-map-crossbar`.
     Postcondition: `imc-emit-program` succeeds. The module does not change.
@@ -55,7 +55,8 @@ class ImcVerifyMapped(ModulePass):
 
         if is_crossbar_target(self.target):
             try:
-                check_mapped_crossbar(op, load_crossbar_target(self.target).macro)
+                target = load_crossbar_target(self.target)
+                check_mapped_crossbar(op, target.macro, fixed_offsets=target.fixed_offsets)
             except ImcflowError as error:
                 raise PassFailedException(f"{self.name}: {error.message}") from error
             return

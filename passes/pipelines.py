@@ -17,6 +17,7 @@ AP_LEVELS = (
 CROSSBAR_LEVELS = (
     "imc-assign-units{{target={target}}}",
     "imc-map-crossbar{{target={target}}}",
+    "imc-pack-weights{{target={target} layout={layout}}}",
     "imc-verify-mapped{{target={target}}}",
     "imc-emit-program{{target={target}}}",
     "imc-verify-program",
@@ -40,6 +41,7 @@ def default_pipeline(
     calibration: str | None = None,
     activation_bits: int | None = None,
     schedule: str | None = None,
+    layout: str | None = None,
 ) -> str:
     """Return the pipeline that compiles a network for a target.
 
@@ -49,18 +51,24 @@ def default_pipeline(
             become ternary, and activations become integers whose ranges are measured on these inputs.
         activation_bits: bits of the calibrated activations.
         schedule: strategy of `imc-map-layers`, to let layers overlap; None: one layer after the other.
+        layout: of the weights on crossbar macros, an option of `imc-pack-weights`; default what the target can do.
 
     Raises:
         TargetError: there is no such target, or it is wrong.
+        ImcflowError: a layout for a target without macros.
     """
+    from imcflow.errors import ImcflowError
     from imcflow.passes.crossbar_target import is_crossbar_target
 
-    levels = CROSSBAR_LEVELS if is_crossbar_target(target) else AP_LEVELS
+    crossbar = is_crossbar_target(target)
+    if layout is not None and not crossbar:
+        raise ImcflowError(f"--layout {layout}: target {target} has no crossbar macros")
+    levels = CROSSBAR_LEVELS if crossbar else AP_LEVELS
     passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
     if schedule is not None:
         levels = (*levels[:-1], *SCHEDULING, levels[-1])
-    strategy = quoted(schedule or "")
-    return ",".join([*passes, *(text.format(target=quoted(target), strategy=strategy) for text in levels)])
+    options = {"target": quoted(target), "strategy": quoted(schedule or ""), "layout": layout or "auto"}
+    return ",".join([*passes, *(text.format(**options) for text in levels)])
 
 
 def quantising_passes(*, calibration: str | None = None, activation_bits: int | None = None) -> list[str]:

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from imcflow.runtime.program import MacroSummary
 
 
-def check_mapped_crossbar(module: ModuleOp, macro: MacroSummary) -> None:
+def check_mapped_crossbar(module: ModuleOp, macro: MacroSummary, *, fixed_offsets: bool = False) -> None:
     """Every layer of the crossbar is mapped; tiles fit macros and slots; together they hold exactly the weights.
 
-    Cells of tiles that are marked as resident belong to one tile of the whole network.
+    Cells of tiles that are marked as resident belong to one tile of the whole network. With fixed offsets, the tiles of
+    a layer in one macro start at the same row, and at the same column unless they hold different groups.
 
     Raises:
         ImcflowError: names node, tile and limit.
@@ -42,6 +43,8 @@ def check_mapped_crossbar(module: ModuleOp, macro: MacroSummary) -> None:
         if isinstance(layer, CrossbarLinearOp):
             _check_places(layer, macro)
             _check_weights(layer)
+            if fixed_offsets:
+                _check_offsets(layer)
             layers.append(layer)
     _check_residents(layers)
 
@@ -69,6 +72,19 @@ def _check_places(layer: CrossbarLinearOp, macro: MacroSummary) -> None:
                 f"{describe(layer)}: tile {number}: {first} {int(table[first][number])} and "
                 f"{int(table[size][number])} {size} exceed the macro's {limit}"
             )
+
+
+def _check_offsets(layer: CrossbarLinearOp) -> None:
+    names = ("row", "column") if layer.groups.value.data == 1 else ("row",)
+    first: dict[tuple[int, str], int] = {}
+    for number, tile in enumerate(layer.tiles.table()):
+        for name in names:
+            found = first.setdefault((int(tile["macro"]), name), int(tile[name]))
+            if found != int(tile[name]):
+                raise ImcflowError(
+                    f"{describe(layer)}: tile {number} starts at {name} {tile[name]} of macro {tile['macro']}, an "
+                    f"earlier one at {found}; the target has one {name} per layer and macro"
+                )
 
 
 def _check_weights(layer: CrossbarLinearOp) -> None:

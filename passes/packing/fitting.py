@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
 
-from imcflow.passes.packing.bounds import minimum_passes
+from imcflow.passes.packing.bounds import minimum_passes, packing_bounds
+from imcflow.passes.packing.copying import idle_copies, with_copies
 from imcflow.passes.packing.economy import Machine, PackedCost, WeightSource, packed_cost
-from imcflow.passes.packing.packer import pack_weights
-from imcflow.passes.packing.shapes import (
-    LayerShape,
-    MacroGeometry,
-    PackingError,
-    PackingResult,
-    PackingStyle,
-    ceil_div,
-    slice_count,
-)
+from imcflow.passes.packing.fitted import FittedNetwork, brief_name, fully_resident
+from imcflow.passes.packing.packer import fit_weights, pack_weights
+from imcflow.passes.packing.reloading import with_reloading
+from imcflow.passes.packing.shapes import LayerShape, MacroGeometry, PackingError, PackingResult, PackingStyle
 from imcflow.passes.packing.stacked import stack_planes
 from imcflow.passes.packing.tile_packer import pack_tiles
 
@@ -27,28 +21,12 @@ FOLD_FACTORS = (1.02, 1.05, 1.1, 1.2, 1.4, 1.7, 2.0, 3.0, 4.0)
 DEPTH_FACTORS = (1.0, 2.0)
 """Depths tried for copies, relative to the planes that single copies need."""
 
-
-@dataclass(frozen=True, slots=True)
-class FittedNetwork:
-    """A network in macros of given depth.
-
-    Args:
-        resident: placement of the layers that stay in the cells; None if no layer does.
-        resident_layers: their indices in the network.
-        reloaded_layers: indices of the layers whose weights are loaded at every inference.
-        cost: cost of one inference.
-        steps: what was done and why, one line each.
-    """
-
-    resident: PackingResult | None
-    resident_layers: tuple[int, ...]
-    reloaded_layers: tuple[int, ...]
-    cost: PackedCost
-    steps: tuple[str, ...]
+Alternatives = Sequence[LayerShape]
+"""Ways to cut a layer, fewest passes first and fewest weights last: groups side by side, or each on its own."""
 
 
 def fit_network(
-    layers: Sequence[LayerShape],
+    layers: Sequence[LayerShape | Alternatives],
     machine: Machine,
     planes: int,
     style: PackingStyle = PackingStyle.SLICE,
@@ -57,10 +35,11 @@ def fit_network(
     """Places a network in macros of `planes` planes at the least energy-delay product found.
 
     A network that fits gets copies of layers, as long as they lower the product and fit. One that does not fit is
-    folded (tile geometry: more passes for fewer planes) or loses layers to reloading, whichever costs less.
+    folded (groups that lie side by side take turns; tile geometry: also more passes for fewer planes) or loses layers
+    to reloading, whichever costs less.
 
     Args:
-        layers: the network.
+        layers: the network; a layer that can be cut in several ways as the sequence of its alternatives.
         machine: macros and memories.
         planes: planes per macro.
         style: geometry of the placement.
@@ -69,15 +48,28 @@ def fit_network(
     Raises:
         PackingError: there are no layers, or `planes` is below 1.
     """
-    roomy = machine.geometry
-    geometry = replace(roomy, planes=planes)
-    plain = pack_weights(layers, roomy, style)
-    if plain.planes <= planes:
-        return _with_copies(layers, machine, geometry, style, plain)
-    shortage = f"{plain.planes} planes are needed, there are {planes}"
-    choices = [_reloading(layers, machine, geometry, style, source, shortage)]
+    geometry = replace(machine.geometry, planes=planes)
+    ways = [[layer] if isinstance(layer, LayerShape) else list(layer) for layer in layers]
+    if not ways:
+        raise PackingError("packing: no layers are given, allowed is 1 or more")
+    widest = [alternatives[0] for alternatives in ways]
+    plain = _placed(widest, geometry, style, thorough=True)
+    if isinstance(plain, PackingResult):
+        return with_copies(machine, geometry, style, plain)
+    shortage = f"{plain} planes are needed, there are {planes}"
+    choices: list[FittedNetwork] = []
+    folded = _with_turns(ways, machine, geometry, style)
+    if isinstance(folded, PackingResult):
+        fitted = with_copies(machine, geometry, style, folded)
+        choices.append(replace(fitted, steps=(shortage, *_turns(ways, folded.layers), *fitted.steps)))
     if style is PackingStyle.TILE:
-        choices.extend(_folded(layers, machine, geometry, shortage))
+        choices.extend(_folded([alternatives[-1] for alternatives in ways], machine, geometry, shortage))
+    least = min((choice.cost.edp_uj_us for choice in choices), default=float("inf"))
+    shapes = [widest] if isinstance(folded, PackingResult) or folded == widest else [widest, folded]
+    for layers_tried in shapes:
+        if _least_reloading_edp(layers_tried, machine, geometry, source) < least:
+            reloaded = with_reloading(layers_tried, machine, geometry, style, source, shortage)
+            choices.append(replace(reloaded, steps=(*reloaded.steps, *_turns(ways, layers_tried))))
     return min(choices, key=lambda choice: choice.cost.edp_uj_us)
 
 
@@ -95,11 +87,9 @@ def choose_depth(
         PackingError: there are no layers.
     """
     plain = pack_weights(layers, machine.geometry, style)
-    everything = tuple(range(len(layers)))
-    best = FittedNetwork(plain, everything, (), packed_cost(plain, machine), ())
+    best = fully_resident(plain, packed_cost(plain, machine), ())
     for planes in sorted({int(plain.planes * factor) for factor in DEPTH_FACTORS}):
-        geometry = replace(machine.geometry, planes=planes)
-        fitted = _with_copies(layers, machine, geometry, style, plain)
+        fitted = with_copies(machine, replace(machine.geometry, planes=planes), style, plain)
         if fitted.resident is None:
             continue
         cost = packed_cost(fitted.resident, machine)
@@ -108,128 +98,78 @@ def choose_depth(
     return best
 
 
-def _with_copies(
-    layers: Sequence[LayerShape], machine: Machine, geometry: MacroGeometry, style: PackingStyle, plain: PackingResult
-) -> FittedNetwork:
-    """Adds copies one layer at a time, most cycles saved per weight first, while the product falls."""
-    planes = geometry.planes or plain.planes
-    best, cost = plain, packed_cost(plain, machine, planes=planes)
-    refused: set[tuple[int, int]] = set()
-    while True:
-        offers = [
-            offer for offer in _offers(layers, best.copies, geometry) if (offer.layer, offer.copies) not in refused
-        ]
-        if not offers:
-            break
-        offer = max(offers, key=lambda offer: (offer.gain, -offer.layer))
-        copies = list(best.copies)
-        copies[offer.layer] = offer.copies
-        refused.add((offer.layer, offer.copies))
-        try:
-            tried = pack_weights(layers, geometry, style, copies)
-        except PackingError:
-            continue
-        tried_cost = packed_cost(tried, machine, planes=planes)
-        if tried_cost.edp_uj_us < cost.edp_uj_us:
-            best, cost = tried, tried_cost
-    steps: list[str] = []
-    for layer, number in zip(layers, best.copies, strict=True):
-        if number > 1:
-            steps.append(f"{layer.name}: {number} copies in idle macros")
-    return FittedNetwork(best, tuple(range(len(layers))), (), cost, tuple(steps))
+def _placed(
+    layers: Sequence[LayerShape], geometry: MacroGeometry, style: PackingStyle, *, thorough: bool
+) -> PackingResult | int:
+    """The placement of the layers if it fits, else the planes they need (at least, where that is plain to see).
 
-
-def _next_copies(layer: LayerShape, copies: int, geometry: MacroGeometry) -> int | None:
-    """The next number of copies that shortens a row of outputs, as far as macros would idle without them."""
-    most = max(1, geometry.macros // slice_count(layer, geometry))
-    steps = ceil_div(layer.output_width, copies)
-    for number in range(copies + 1, min(most, layer.output_width) + 1):
-        if ceil_div(layer.output_width, number) < steps:
-            return number
-    return None
-
-
-class _Offer(NamedTuple):
-    """More copies of one layer, and the passes they save per weight they add."""
-
-    layer: int
-    copies: int
-    gain: float
-
-
-def _offers(layers: Sequence[LayerShape], copies: Sequence[int], geometry: MacroGeometry) -> Iterator[_Offer]:
-    for index, (layer, number) in enumerate(zip(layers, copies, strict=True)):
-        more = _next_copies(layer, number, geometry)
-        if more is None:
-            continue
-        saved = minimum_passes([layer], geometry, [number]) - minimum_passes([layer], geometry, [more])
-        if saved > 0:
-            yield _Offer(index, more, saved / (layer.weights * (more - number)))
-
-
-def _reloading(
-    layers: Sequence[LayerShape],
-    machine: Machine,
-    geometry: MacroGeometry,
-    style: PackingStyle,
-    source: WeightSource,
-    shortage: str,
-) -> FittedNetwork:
-    """Keeps what fits beside one plane per macro through which the other layers are loaded.
-
-    Reloading costs the same per weight whatever the layer, so few weights are given up: one layer that frees just
-    enough, or else the largest one and on; layers that then fit again come back.
+    Only a thorough search shuffles orders.
     """
-    planes = geometry.planes or 1
-    resident = list(range(len(layers)))
-    given_up: list[int] = []
-    kept: PackingResult | None = None
-    room = replace(geometry, planes=planes - 1) if planes > 1 else None
-    missing = 1
-    while resident and kept is None:
-        excess = max(missing * geometry.plane_weights, _excess(layers, resident, room))
-        by_size = sorted(resident, key=lambda index: (layers[index].weights, index))
-        victim = next((index for index in by_size if layers[index].weights >= excess), by_size[-1])
-        resident.remove(victim)
-        given_up.append(victim)
-        if resident and room is not None and _excess(layers, resident, room) <= 0:
-            tried = pack_weights([layers[i] for i in resident], machine.geometry, style)
-            missing = tried.planes - planes + 1
-            kept = tried if missing <= 0 else None
-    if kept is not None and room is not None:
-        for index in sorted(given_up, key=lambda index: -layers[index].weights):
-            more = sorted([*resident, index])
-            if len(given_up) == 1 or _excess(layers, more, room) > 0:
-                continue
-            tried = pack_weights([layers[i] for i in more], machine.geometry, style)
-            if tried.planes < planes:
-                kept, resident = tried, more
-                given_up.remove(index)
-    given_up.sort()
-    steps = (
-        shortage,
-        f"reloaded from {source.value} at every inference: {', '.join(layers[index].name for index in given_up)}",
-    )
-    # A reloaded layer computes from the plane that is left free, slice after slice, as from planes of its own.
-    alone = packed_cost(
-        stack_planes([layers[index] for index in given_up], machine.geometry),
-        machine,
-        planes=planes,
-        reloaded=range(len(given_up)),
-        source=source,
-    )
-    cost = alone
-    if kept is not None:
-        cost = _sum(packed_cost(kept, machine, planes=planes), alone)
-    return FittedNetwork(kept, tuple(resident), tuple(given_up), cost, steps)
+    quick = fit_weights(layers, geometry, style)
+    least = packing_bounds(layers, geometry).planes
+    if quick is not None or least > (geometry.planes or 1) or not thorough:
+        return least if quick is None else quick
+    placement = pack_weights(layers, replace(geometry, planes=None), style)
+    return replace(placement, geometry=geometry) if placement.planes <= (geometry.planes or 1) else placement.planes
 
 
-def _excess(layers: Sequence[LayerShape], resident: Sequence[int], room: MacroGeometry | None) -> int:
-    """Weights of these layers beyond what the macros hold."""
-    weights = sum(layers[index].weights for index in resident)
-    if room is None or room.planes is None:
-        return weights
-    return weights - room.planes * room.macros * room.plane_weights
+def _with_turns(
+    ways: Sequence[Sequence[LayerShape]], machine: Machine, geometry: MacroGeometry, style: PackingStyle
+) -> PackingResult | list[LayerShape]:
+    """Lets groups take turns, at the least cost per weight saved, until the network fits; else the smallest shapes."""
+    chosen = [0] * len(ways)
+    costs = [[_alone(layer, machine, geometry) for layer in alternatives] for alternatives in ways]
+
+    def price(index: int, choice: int) -> tuple[float, int]:
+        """Energy-delay product and weights of the network with another choice for one layer."""
+        at = [choice if number == index else now for number, now in enumerate(chosen)]
+        energy = sum(of[now].energy_uj for of, now in zip(costs, at, strict=True))
+        latency = sum(of[now].latency_us for of, now in zip(costs, at, strict=True))
+        return energy * latency, sum(of[now].weights for of, now in zip(ways, at, strict=True))
+
+    while True:
+        offers: list[tuple[float, int]] = []
+        product, weights = price(0, chosen[0])
+        for index, alternatives in enumerate(ways):
+            if chosen[index] + 1 < len(alternatives):
+                more, fewer = price(index, chosen[index] + 1)
+                offers.append(((more - product) / max(1, weights - fewer), index))
+        if not offers:
+            return [alternatives[-1] for alternatives in ways]
+        chosen[min(offers)[1]] += 1
+        shapes = [alternatives[choice] for alternatives, choice in zip(ways, chosen, strict=True)]
+        placement = _placed(shapes, geometry, style, thorough=False)
+        if isinstance(placement, PackingResult):
+            return placement
+
+
+def _least_reloading_edp(
+    layers: Sequence[LayerShape], machine: Machine, geometry: MacroGeometry, source: WeightSource
+) -> float:
+    """What reloading costs at least: no fewer weights are loaded than are too many, and copies fill all macros."""
+    capacity = (geometry.planes or 1) * geometry.macros * geometry.plane_weights
+    excess = max(1, sum(layer.weights for layer in layers) - capacity)
+    alone = [_alone(layer, machine, geometry) for layer in layers]
+    loading = machine.load_pj(excess, source) / 1e6
+    waiting = machine.load_cycles(excess, source) * alone[0].clock_ns / 1e3
+    shares = [idle_copies(layer, machine.geometry) for layer in layers]
+    computing = sum(cost.latency_us / share for cost, share in zip(alone, shares, strict=True))
+    return (sum(cost.energy_uj for cost in alone) + loading) * (waiting + computing)
+
+
+def _alone(layer: LayerShape, machine: Machine, geometry: MacroGeometry) -> PackedCost:
+    """Cost of a resident layer, wherever its slices lie."""
+    return packed_cost(stack_planes([layer], machine.geometry), machine, planes=geometry.planes)
+
+
+def _turns(ways: Sequence[Sequence[LayerShape]], shapes: Sequence[LayerShape]) -> list[str]:
+    """Say which groups take turns."""
+    folded = [
+        f"{brief_name(shape)} {shape.groups} (not {alternatives[0].groups})"
+        for alternatives, shape in zip(ways, shapes, strict=True)
+        if shape != alternatives[0]
+    ]
+    return [f"folded, blocks of groups that take turns: {', '.join(folded)}"] if folded else []
 
 
 def _folded(
@@ -242,19 +182,5 @@ def _folded(
         except PackingError:
             continue
         step = f"folded: {folded.total_passes} instead of {least} passes"
-        cost = packed_cost(folded, machine, planes=geometry.planes)
-        return [FittedNetwork(folded, tuple(range(len(layers))), (), cost, (shortage, step))]
+        return [fully_resident(folded, packed_cost(folded, machine, planes=geometry.planes), (shortage, step))]
     return []
-
-
-def _sum(first: PackedCost, second: PackedCost) -> PackedCost:
-    """Two parts of a network one after the other in the same macros."""
-    return PackedCost(
-        array_pj=first.array_pj + second.array_pj,
-        activations_pj=first.activations_pj + second.activations_pj,
-        weights_pj=first.weights_pj + second.weights_pj,
-        compute_cycles=first.compute_cycles + second.compute_cycles,
-        weight_cycles=first.weight_cycles + second.weight_cycles,
-        clock_ns=first.clock_ns,
-        area_mm2=first.area_mm2,
-    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import product
+from itertools import islice, product
 from random import Random
 
 from imcflow.passes.packing.bounds import packing_bounds
@@ -139,6 +139,9 @@ SHUFFLED_SLICES = 20_000
 MOST_SHUFFLED_ATTEMPTS = 300
 FEWEST_SHUFFLED_ATTEMPTS = 8
 
+FITTING_ATTEMPTS = 24
+"""Sorted orders that are tried where it only counts whether a network fits."""
+
 PERTURBATION = 0.7
 """Standard deviation of the logarithm of the factor that a perturbed order multiplies the areas with."""
 
@@ -180,6 +183,33 @@ def pack_slices(
         slices = _named_slices(board.blocks, strips, layers, number_of_copies, geometry.rows)
         result = replace(result, slices=slices)
     return check_planes(result)
+
+
+def fit_slices(
+    layers: Sequence[LayerShape], geometry: MacroGeometry, copies: Sequence[int] | None = None
+) -> PackingResult | None:
+    """Packs all layers into the planes that the target has; None if the sorted orders alone do not manage it.
+
+    Args:
+        layers: the layers to hold.
+        geometry: the macros with their planes.
+        copies: copies per layer, default 1.
+
+    Raises:
+        PackingError: a wrong number of copies.
+    """
+    number_of_copies = checked_copies(layers, copies)
+    bounds = packing_bounds(layers, geometry, number_of_copies)
+    planes = geometry.planes or bounds.planes
+    if bounds.planes > planes:
+        return None
+    strips = list(layer_strips(layers, number_of_copies, geometry))
+    attempts = islice(_sorted_attempts(strips, geometry), FITTING_ATTEMPTS)
+    board = _filled_board(geometry, bounds.passes_per_pixel, planes, attempts)
+    if board is None:
+        return None
+    slices = _named_slices(board.blocks, strips, layers, number_of_copies, geometry.rows)
+    return PackingResult(tuple(layers), geometry, PackingStyle.SLICE, number_of_copies, slices, (), bounds)
 
 
 def _filled_board(

@@ -112,6 +112,7 @@ def pack_tiles(
     *,
     most_passes: int | None = None,
     effort: int = DEFAULT_EFFORT,
+    enough: int = 0,
 ) -> PackingResult:
     """Packs all layers in tile geometry into few planes.
 
@@ -121,6 +122,7 @@ def pack_tiles(
         copies: copies per layer, each working on its own output columns; default 1.
         most_passes: array passes per inference that may be spent; the default is the fewest possible.
         effort: number of changes that the local search tries.
+        enough: planes at which the search stops; it stops at the lower bound anyway.
 
     Returns:
         A placement with at most `most_passes` passes. The same input gives the same output.
@@ -135,7 +137,7 @@ def pack_tiles(
         raise PackingError(f"packing: {budget} passes are allowed, these layers need at least {least}")
     bounds = packing_bounds(layers, geometry, number_of_copies)
     search = _Search(layers, geometry, number_of_copies, budget)
-    plan = search.run(bounds.planes if budget == least else bounds.volume, effort)
+    plan = search.run(max(enough, bounds.planes if budget == least else bounds.volume), effort)
     tiles = tuple(_placed_tiles(plan))
     slices = tuple(_placed_slices(layers, number_of_copies, plan, tiles))
     return check_planes(

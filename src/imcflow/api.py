@@ -36,6 +36,7 @@ class CompileOptions:
         input_types: integer type (`si8`, `ui4`) of inputs whose type the model leaves open, by name or number.
         calibration: `.npz` of sample inputs, for models with floating-point activations.
         activation_bits: bits of the calibrated activations.
+        layout: of the weights on crossbar macros, see `imc-pack-weights`; default what the target can do.
         pipeline: pass pipeline to run instead of the default one.
         schedule: strategy that lets layers overlap (see `imc-map-layers`); None: one layer after the other.
     """
@@ -44,6 +45,7 @@ class CompileOptions:
     input_types: Mapping[str, str] = field(default_factory=dict[str, str])
     calibration: Path | None = None
     activation_bits: int | None = None
+    layout: str | None = None
     pipeline: str | None = None
     schedule: str | None = None
 
@@ -55,6 +57,7 @@ def compile(
     input_types: Mapping[str, str] | None = None,
     calibration: str | Path | None = None,
     activation_bits: int | None = None,
+    layout: str | None = None,
     pipeline: str | None = None,
     schedule: str | None = None,
 ) -> CompiledProgram:
@@ -67,6 +70,8 @@ def compile(
         input_types: integer type of inputs that the model leaves open, such as `{"x": "si8"}`.
         calibration: `.npz` of sample inputs; needed for models with floating-point activations.
         activation_bits: bits of the calibrated activations.
+        layout: of the weights on crossbar macros: `slice` or `tile` (packed), or `stacked`, `spread`, `reload` to
+            compare with; default packed as the target can.
         pipeline: pass pipeline to run instead of the default one.
         schedule: let layers overlap: "forward", "backward", "middle-out", "beam" or "layerwise"; None: they do not.
 
@@ -79,6 +84,7 @@ def compile(
         input_types=dict(input_types or {}),
         calibration=None if calibration is None else Path(calibration),
         activation_bits=activation_bits,
+        layout=layout,
         pipeline=pipeline,
         schedule=schedule,
     )
@@ -119,6 +125,7 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         calibration=None if options.calibration is None else str(options.calibration),
         activation_bits=options.activation_bits,
         schedule=options.schedule,
+        layout=options.layout,
     )
     return f"{CONVERT_LINALG},{text}" if model is not None and _is_linalg(model) else text
 

@@ -37,6 +37,7 @@ PASSES: dict[str, str] = {
     "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
     "imc-map-crossbar": "imcflow.passes.imc_map_crossbar:ImcMapCrossbar",
+    "imc-pack-weights": "imcflow.passes.imc_pack_weights:ImcPackWeights",
     "imc-infer-widths": "imcflow.passes.imc_infer_widths:ImcInferWidths",
     "imc-allocate-tracks": "imcflow.passes.imc_allocate_tracks:ImcAllocateTracks",
     "imc-verify-mapped": "imcflow.passes.imc_verify_mapped:ImcVerifyMapped",

@@ -39,6 +39,8 @@ class MacroModel(StrictModel):
     """H, macros that work side by side."""
     weights_per_multiplier: int = Field(default=1, ge=1, le=65536)
     """D_m, weights stored behind each multiplier."""
+    tile_offsets: Literal["per-product", "per-layer"] = "per-product"
+    """When the row and column of a tile inside the macro may change: from product to product, or only per layer."""
     weight_bits: int = Field(default=8, ge=1, le=32)
     """B_w."""
     activation_bits: int = Field(default=8, ge=1, le=32)

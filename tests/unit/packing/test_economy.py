@@ -11,8 +11,10 @@ from imcflow.passes.packing import LayerShape, MacroGeometry, PackingError, Pack
 from imcflow.passes.packing.baselines import WeightPolicy, policy_cost
 from imcflow.passes.packing.checker import check_packing
 from imcflow.passes.packing.economy import Machine, WeightSource, clock_ns, machine_of, packed_cost
+from imcflow.passes.packing.fitted import FittedNetwork
 from imcflow.passes.packing.fitting import fit_network
 from imcflow.passes.packing.networks import reference_network
+from imcflow.passes.packing.reloading import all_reloaded
 from imcflow.passes.packing.stacked import stack_planes
 from imcflow.passes.packing.sweep import pareto_front, sweep_macros
 from imcflow.targets.crossbar.macro import Macro, MacroKind
@@ -94,29 +96,73 @@ def test_planes_to_spare_become_copies_that_pay():
     assert fitted.resident.planes <= 7
     assert fitted.reloaded_layers == ()
     assert fitted.cost.edp_uj_us < 0.6 * plain.edp_uj_us
-    assert "conv0: 4 copies in idle macros" in fitted.steps
+    assert fitted.steps[0].startswith("copies in idle macros: conv0 4, ")
 
 
 def test_missing_planes_send_layers_to_reloading():
     layers = reference_network("resnet8")
     fitted = fit_network(layers, MACHINE, planes=4)
     names = [layers[index].name for index in fitted.reloaded_layers]
-    assert names == ["b3_conv2"]
+    # A reload area of a quarter plane leaves room for all but half of the largest layer's weights.
+    assert names == ["b3_conv1"]
     assert fitted.steps == (
         "5 planes are needed, there are 4",
-        "reloaded from dram at every inference: b3_conv2",
+        "reloaded from dram at every inference: b3_conv1",
     )
     assert fitted.resident is not None
     check_packing(fitted.resident)
-    assert fitted.resident.planes <= 3
+    assert fitted.resident.planes <= 4
+    assert fitted.resident.layers[-1].name == "reload area"
     assert sorted(fitted.resident_layers + fitted.reloaded_layers) == list(range(len(layers)))
-    assert fitted.cost.weights_pj == pytest.approx(MACHINE.load_pj(36_864, WeightSource.DRAM))
+    assert fitted.cost.weights_pj == pytest.approx(MACHINE.load_pj(18_432, WeightSource.DRAM))
+    check_reloading(fitted)
 
 
-def test_one_plane_reloads_everything():
-    fitted = fit_network(reference_network("resnet8"), MACHINE, planes=1)
-    assert fitted.resident is None
-    assert len(fitted.reloaded_layers) == 10
+def check_reloading(fitted: FittedNetwork):
+    """Resident slices share no cell with anything; reloaded ones lie in the reload area; no weight is missing."""
+    reloaded = {index for index in fitted.reloaded_layers}
+    taken: set[tuple[int, int, int, int]] = set()
+    for turn in (False, True):
+        for piece in fitted.slices:
+            if (piece.layer in reloaded) == turn:
+                cells = {
+                    (piece.macro, piece.plane, column, row)
+                    for column in range(piece.column, piece.column + piece.channels)
+                    for row in range(piece.row, piece.row + piece.reductions)
+                }
+                assert not cells & taken
+                taken |= set() if turn else cells
+    for index, layer in enumerate(fitted.layers):
+        held = sum(piece.channels * piece.reductions for piece in fitted.slices if piece.layer == index)
+        assert held == layer.weights * fitted.copies[index]
+
+
+def test_one_plane_keeps_what_pays():
+    layers = reference_network("resnet8")
+    fitted = fit_network(layers, MACHINE, planes=1)
+    check_reloading(fitted)
+    everything = all_reloaded(layers, MACHINE, replace(MACHINE.geometry, planes=1), WeightSource.DRAM)
+    assert everything.resident is None
+    assert everything.reloaded_layers == tuple(range(10))
+    assert fitted.cost.edp_uj_us <= everything.cost.edp_uj_us
+
+
+def test_groups_take_turns_where_that_costs_less_than_reloading():
+    joined = LayerShape("dw", 16, 144, 4, 8, 8)  # 64 groups of 9 x 1, sixteen on each diagonal
+    apart = LayerShape("dw", 1, 9, 64, 8, 8)
+    pointwise = LayerShape("pw", 64, 128, 1, 8, 8)
+    fitted = fit_network([[joined, apart], pointwise], replace(MACHINE, dram_pj_per_bit=500.0), planes=1)
+    assert fitted.layers == (apart, pointwise)
+    assert fitted.reloaded_layers == ()
+    assert fitted.steps[:2] == (
+        "2 planes are needed, there are 1",
+        "folded, blocks of groups that take turns: dw 64 (not 4)",
+    )
+    free = fit_network([[joined, apart], pointwise], replace(MACHINE, dram_pj_per_bit=0.0), planes=1)
+    assert free.layers[0] == joined
+    assert free.reloaded_layers
+    roomy = fit_network([[joined, apart], pointwise], MACHINE, planes=2)
+    assert roomy.layers == (joined, pointwise)
 
 
 def test_tiles_are_folded_where_that_costs_less_than_reloading():

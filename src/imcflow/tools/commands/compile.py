@@ -25,6 +25,12 @@ def command(
     activation_bits: Annotated[
         int | None, typer.Option("--activation-bits", min=1, max=14, help="bits of calibrated activations")
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout", help="weights on crossbar macros: slice, tile (packed); stacked, spread, reload (to compare)"
+        ),
+    ] = None,
     pipeline: Annotated[str | None, typer.Option("--pipeline", help="run this pass pipeline instead")] = None,
     schedule: Annotated[
         str | None,
@@ -51,6 +57,7 @@ def command(
         input_types=api.parse_input_types(input_type or ()),
         calibration=calibrate,
         activation_bits=activation_bits,
+        layout=layout,
         pipeline=pipeline,
         schedule=schedule,
     )
