@@ -91,14 +91,20 @@ def cuts_of(machine: Machine, work: StepWork) -> list[Cut]:
 
 
 def lane_ranges(work: StepWork, cut: Cut) -> tuple[Ints, Ints]:
-    """Return first lanes and lanes behind the last of all parts, in order."""
+    """Return first lanes and lanes behind the last of all parts, in order.
+
+    Where macros share the lanes of a crossbar step, parts end: every macro of a part works on all its lanes.
+    """
     if cut.columns:
         row = np.arange(work.height, dtype=np.int64)[:, None] * work.width
         piece = np.arange(0, work.width, cut.columns, dtype=np.int64)
         first = (row + piece).ravel()
         return first, (row + np.minimum(piece + cut.columns, work.width)).ravel()
     first = np.arange(0, work.height, cut.rows, dtype=np.int64) * work.width
-    return first, np.minimum(first + cut.rows * work.width, work.lanes)
+    if work.divisible and work.macro_lanes:
+        borders = [lane for lanes in work.macro_lanes.values() for lane in lanes if lane < work.lanes]
+        first = np.union1d(first, np.array(borders, np.int64))
+    return first, np.append(first[1:], work.lanes)
 
 
 @dataclass(frozen=True, eq=False)
