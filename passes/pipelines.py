@@ -67,7 +67,7 @@ def default_pipeline(
     passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
     if schedule is not None:
         levels = (*levels[:-1], *SCHEDULING, levels[-1])
-    options = {"target": quoted(target), "strategy": quoted(schedule or ""), "layout": layout or "auto"}
+    options = {"target": quoted(target), "strategy": quoted(schedule or ""), "layout": quoted(layout or "auto")}
     return ",".join([*passes, *(text.format(**options) for text in levels)])
 
 
