@@ -81,6 +81,15 @@ class WindowedOp(ImcOp):
         """Window elements of all inputs together."""
         return len(self.inputs) * self.map_shape[0] * self.kernel_size[0] * self.kernel_size[1]
 
+    def element_bits(self, value: SSAValue) -> tuple[int, bool]:
+        """Return bits and sign of the elements that an input's windows hold, padding included."""
+        pads = [int(pad) for pad in self.pads.iter_values()]
+        pad = self.pad_value.value.data if any(pads) else 0
+        least, greatest = value_range(integer_element_of(value))
+        signed = min(least, pad) < 0
+        reach = max(greatest, pad, -min(least, pad) - 1)
+        return max(1, reach.bit_length() + signed), signed
+
     def verify_(self) -> None:
         """Inputs have one shape; window and result shape agree."""
         if not self.inputs or any(shape_of(value) != shape_of(self.inputs[0]) for value in self.inputs):

@@ -101,7 +101,9 @@ def target_attribute(summary: TargetSummary) -> DictionaryAttr:
     """Return the summary of a target as it is kept on a program-level module."""
     from dataclasses import asdict
 
-    return _dictionary(asdict(summary))
+    fields: dict[str, object] = asdict(summary)
+    fields["macro"] = None if summary.macro is None else summary.macro.fields()
+    return _dictionary(fields)
 
 
 def _dictionary(values: dict[str, object]) -> DictionaryAttr:

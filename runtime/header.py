@@ -75,6 +75,8 @@ def _encode_target(target: TargetSummary) -> dict[str, object]:
     fields: dict[str, object] = asdict(target)
     if target.macro is None:
         del fields["macro"]
+    else:
+        fields["macro"] = target.macro.fields()
     return fields
 
 
@@ -187,6 +189,7 @@ def _macro(fields: Fields) -> MacroSummary:
         activation_bits=fields.integer("activation_bits", 1, MAX_OPERAND_BITS),
         bits_per_cycle=fields.integer("bits_per_cycle", 1, MAX_OPERAND_BITS),
         adc_levels=fields.integer("adc_levels", 0, MAX_GEOMETRY),
+        cell_bits=fields.integer("cell_bits", 2, MAX_OPERAND_BITS) if fields.has("cell_bits") else 1,
     )
     fields.finish()
     return macro

@@ -11,7 +11,7 @@ the IR: `siN` two's complement, `uiN` unsigned (1 <= N <= 62) and `f32`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -85,7 +85,8 @@ class MacroSummary:
     A macro multiplies `rows` window elements by `columns` weights per row; there are `macros` of them with `slots`
     weights behind each multiplier. Weights have up to `weight_bits` bits, one physical column each; activations up to
     `activation_bits`, fed `bits_per_cycle` at a time. An analog macro reads its columns with `adc_levels` levels, a
-    digital one (0) adds exactly.
+    digital one (0) adds exactly. Cells of an analog macro may hold `cell_bits` > 1 bits as the difference of two
+    conductances; then a weight has fewer columns, which are read with signed codes.
     """
 
     rows: int
@@ -96,6 +97,11 @@ class MacroSummary:
     activation_bits: int
     bits_per_cycle: int
     adc_levels: int = 0
+    cell_bits: int = 1
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields by name as files have them: `cell_bits` is absent if it is 1."""
+        return {name: value for name, value in asdict(self).items() if name != "cell_bits" or value != 1}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from imcflow.dialect.locations import describe, node_names
 from imcflow.dialect.ops_ap import ApKernelOp
 from imcflow.dialect.ops_crossbar import CrossbarKernelOp
 from imcflow.dialect.ops_network import ConstantOp
-from imcflow.dialect.types import element_type_of, integer_element_of, is_signed, shape_of, value_range
+from imcflow.dialect.types import element_type_of, integer_element_of, is_signed, shape_of
 from imcflow.errors import ModelError
 from imcflow.runtime.digital_ops import DIGITAL_OPS
 from imcflow.runtime.program import (
@@ -246,12 +246,8 @@ class _Translation:
         if value not in self._ids:
             raise ModelError(f"{describe(op)}: a kernel reads a constant")
         channels, height, width = op.map_shape
-        element = integer_element_of(value)
         top, left, bottom, right = _integers(op.pads)
-        pad = op.pad_value.value.data if any((top, left, bottom, right)) else 0
-        least, greatest = value_range(element)
-        signed = min(least, pad) < 0
-        reach = max(greatest, pad, -min(least, pad) - 1)
+        bits, signed = op.element_bits(value)
         return Window(
             tensor=self._ids[value],
             channels=channels,
@@ -261,8 +257,8 @@ class _Translation:
             strides=_pair(op.strides),
             pads=(top, left, bottom, right),
             dilations=_pair(op.dilations),
-            pad_value=pad,
-            bits=max(1, reach.bit_length() + signed),
+            pad_value=op.pad_value.value.data if any((top, left, bottom, right)) else 0,
+            bits=bits,
             signed=signed,
         )
 

@@ -17,6 +17,7 @@ from imcflow.passes.crossbar.tiles import LayerMatrix, TilePart, part_values
 from imcflow.passes.emission.steps import StepTable, step_table
 from imcflow.runtime.crossbar.cells import shared_cells
 from imcflow.runtime.crossbar.isa import TileFlag, TileOpcode, tile_instruction_dtype
+from imcflow.runtime.crossbar.serial import largest_column_sum, weight_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def crossbar_kernel(layer: CrossbarLinearOp, macro: MacroSummary) -> CrossbarKer
             rows.append({"opcode": TileOpcode.LOAD, "flags": flags, **_fields(tile, *_CELLS), "imm": loaded})
             loaded += values.size
             pieces.append(values.reshape(-1))
-            scales.append(_full_scale(values, bits, macro))
+            scales.append(_full_scale(values, layer, macro, signed=bool(tile["flags"] & TilePart.SIGNED)))
         for number, scale in enumerate(scales, start):
             tile = tiles[number]
             used = _fields(tile, *_CELLS, "element", "lane", "lanes")
@@ -123,12 +124,12 @@ def _fields(tile: np.void, *names: str) -> dict[str, int]:
     return {name: int(tile[name]) for name in names}
 
 
-def _full_scale(values: NDArray[np.int64], bits: int, macro: MacroSummary) -> int:
-    """The largest sum that a bit column of these cells can give, in unit cells; 0 on digital macros."""
+def _full_scale(values: NDArray[np.int64], layer: CrossbarLinearOp, macro: MacroSummary, *, signed: bool) -> int:
+    """The largest sum that a column of these cells can give, in unit cells; 0 on digital macros."""
     if not macro.adc_levels:
         return 0
-    conducting = max(int((values >> bit & 1).sum(axis=1).max()) for bit in range(bits))
-    return max(1, conducting) * ((1 << macro.bits_per_cycle) - 1)
+    cells = weight_cells(values, layer.weight_bits.value.data, macro.cell_bits, signed=signed).values
+    return max(1, largest_column_sum(cells, *layer.element_bits(layer.inputs[0]), macro))
 
 
 def _constant(layer: CrossbarLinearOp, value: SSAValue, what: str) -> NDArray[np.int64]:

@@ -58,6 +58,13 @@ def check_macro(macro: MacroSummary) -> None:
         raise ProgramError(f"target: macro has {macro.rows} x {macro.columns} cells, at most {MAX_CELLS} are allowed")
     if macro.adc_levels != 0 and not 2 <= macro.adc_levels <= MAX_GEOMETRY:
         raise ProgramError(f"target: macro adc_levels must be 0 or 2 to {MAX_GEOMETRY}, got {macro.adc_levels}")
+    if not 1 <= macro.cell_bits <= macro.weight_bits:
+        raise ProgramError(f"target: macro cell_bits must be 1 to {macro.weight_bits}, got {macro.cell_bits}")
+    if macro.cell_bits > 1 and macro.adc_levels < 3:
+        raise ProgramError(
+            f"target: macro cell_bits {macro.cell_bits}: signed codes need adc_levels of at least 3, "
+            f"got {macro.adc_levels}"
+        )
 
 
 def largest_magnitude(window: Window) -> int:
@@ -262,14 +269,15 @@ class _Walk:
             )
         macro = self.macro
         top_digit = (1 << macro.bits_per_cycle) - 1
-        low, high = (1, macro.rows * top_digit) if macro.adc_levels else (0, 0)
+        largest = macro.rows * top_digit * ((1 << macro.cell_bits) - 1)
+        low, high = (1, largest) if macro.adc_levels else (0, 0)
         if not low <= row["imm"] <= high:
             raise ProgramError(f"{where}: imm {row['imm']} (full scale of the converters) must be {low} to {high}")
         bounds = sums * self.magnitude
         if macro.adc_levels:
-            # Full scale in every column of every cycle.
+            # The last code in every column of every cycle; signed codes reach one step beyond the full scale.
             places = 2.0 ** (self.kernel.weight_bits + self.kernel.window.bits + macro.bits_per_cycle)
-            bounds = np.full(len(sums), row["imm"] * places)
+            bounds = np.full(len(sums), 2.0 * max(row["imm"], macro.adc_levels) * places)
         lanes = lane_range(row["lane"], row["lanes"], self.kernel.lanes_per_image)
         self.registers[row["macro"]] = _Result(bounds, lanes)
 

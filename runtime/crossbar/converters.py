@@ -4,23 +4,30 @@ The sum of a physical column is counted in unit cells: what one conducting cell 
 with L levels over a full scale F reads s as the code `clip(round((s - low) / step), 0, L - 1)` with
 `step = max(1, F / (L - 1))`: a step below one unit cell would resolve nothing. `low` is 0, and for the signed digit of
 two's complement activations `-round(F * 2^(b-1) / (2^b - 1))`, the share of its range that is negative.
+
+Cells of several bits are differences of two conductances; their columns are read with signed codes
+`clip(round(s / step), -(L // 2), (L - 1) // 2)`, `step = max(1, F / ((L - 1) // 2))`.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from imcflow.errors import InputError
+from imcflow.runtime.crossbar.noise import tile_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imcflow.runtime.crossbar.stream import Product
     from imcflow.runtime.program import MacroSummary
+
+CONDUCTANCE_STEPS = 1 << 20
+"""Conductances are multiples of this part of a unit cell, so that sums of them are exact in any order."""
 
 
 @dataclass(frozen=True)
@@ -51,69 +58,66 @@ class AnalogNoise:
         return self.read_cells == 0.0 and self.conductance == 0.0
 
 
+class ColumnRange(NamedTuple):
+    """What a converter tells apart: unit cells at code 0, least and greatest code."""
+
+    low: int
+    least: int
+    most: int
+
+
+def columns_per_weight(weight_bits: int, macro: MacroSummary) -> int:
+    """Return how many physical columns a weight of `weight_bits` bits takes."""
+    return -(-weight_bits // macro.cell_bits)
+
+
 @dataclass(frozen=True)
 class Converters:
-    """The analog parts of the macros while one kernel runs on some images.
+    """The analog parts of the macros while one kernel runs.
 
     Attributes:
-        macro: geometry; `adc_levels` is at least 2.
+        macro: geometry; `adc_levels` is at least 2, at least 3 for cells of several bits.
         noise: disturbances.
         kernel_name: separates the random numbers of kernels.
-        first_image: number of the first image in the batch.
-        images: how many images the lanes belong to, the same number of lanes each.
     """
 
     macro: MacroSummary
     noise: AnalogNoise
     kernel_name: str
-    first_image: int
-    images: int
+
+    @property
+    def _signed_codes(self) -> bool:
+        return self.macro.cell_bits > 1
 
     def step(self, full_scale: int) -> float:
         """Unit cells per code."""
-        return max(1.0, full_scale / (self.macro.adc_levels - 1))
+        intervals = (self.macro.adc_levels - 1) // 2 if self._signed_codes else self.macro.adc_levels - 1
+        return max(1.0, full_scale / intervals)
 
-    def cells(self, product: Product, cells: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the conductances [bits, columns, rows] of cells that are 0 or 1."""
+    def range(self, full_scale: int, *, signed_digit: bool) -> ColumnRange:
+        """Return the range in which the sums of a column are read while a digit enters."""
+        levels, bits = self.macro.adc_levels, self.macro.bits_per_cycle
+        if self._signed_codes:
+            return ColumnRange(0, -(levels // 2), (levels - 1) // 2)
+        low = -round(full_scale * (1 << (bits - 1)) / ((1 << bits) - 1)) if signed_digit else 0
+        return ColumnRange(low, 0, levels - 1)
+
+    def conductances(self, product: Product, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the conductances [columns, digits, rows] of cells that hold integers; exact in float64 sums."""
         if self.noise.conductance == 0.0:
             return cells
-        deviation = self._generator(product.number, 0, 0).standard_normal(cells.shape)
-        return cells * (1.0 + self.noise.conductance * deviation)
+        sequence = np.random.SeedSequence((self.noise.seed, self._kernel_hash, product.number, 1))
+        deviation = np.random.Generator(np.random.SFC64(sequence)).standard_normal(cells.shape)
+        varied = cells * (1.0 + self.noise.conductance * deviation)
+        return np.rint(varied * CONDUCTANCE_STEPS) / CONDUCTANCE_STEPS
 
-    def codes(
-        self, product: Product, cycle: int, sums: NDArray[np.float64], *, signed: bool
-    ) -> tuple[NDArray[np.float64], int]:
-        """Return the codes of column sums [physical columns, lanes], and the unit cells at code 0.
+    def noise_key(self, product: Product) -> int:
+        """Return the key of the read noise of a tile."""
+        return tile_key(self.noise.seed, self._kernel_hash, product.number)
 
-        Args:
-            product: the tile; its full scale is the range.
-            cycle: number of the input digit.
-            sums: in unit cells.
-            signed: whether the input digit is signed.
-        """
-        low = self._low(product.full_scale) if signed else 0
-        if self.noise.read_cells:
-            sums = sums + self.noise.read_cells * self._read_noise(product.number, cycle, sums.shape)
-        codes = np.rint((sums - low) / self.step(product.full_scale))
-        return np.clip(codes, 0.0, self.macro.adc_levels - 1), low
-
-    def _low(self, full_scale: int) -> int:
-        bits = self.macro.bits_per_cycle
-        return -round(full_scale * (1 << (bits - 1)) / ((1 << bits) - 1))
-
-    def _read_noise(self, number: int, cycle: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        columns, lanes = shape
-        parts = [
-            self._generator(number, 1 + cycle, 1 + self.first_image + image).standard_normal(
-                (columns, lanes // self.images)
-            )
-            for image in range(self.images)
-        ]
-        return np.concatenate(parts, axis=1)
-
-    def _generator(self, number: int, purpose: int, image: int) -> np.random.Generator:
-        key = (self.noise.seed, zlib.crc32(self.kernel_name.encode()), number, purpose, image)
-        return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
+    @property
+    def _kernel_hash(self) -> int:
+        return zlib.crc32(self.kernel_name.encode())
 
 
 def converts_exactly(macro: MacroSummary, kernel_full_scales: list[tuple[int, int]]) -> bool:
@@ -121,6 +125,7 @@ def converts_exactly(macro: MacroSummary, kernel_full_scales: list[tuple[int, in
 
     Args:
         macro: levels of the converters.
-        kernel_full_scales: per tile, its full scale and the largest sum of a column, in unit cells.
+        kernel_full_scales: per tile, its full scale and the largest magnitude of the sum of a column, in unit cells.
     """
-    return all(largest <= scale <= macro.adc_levels - 1 for scale, largest in kernel_full_scales)
+    codes = (macro.adc_levels - 1) // 2 if macro.cell_bits > 1 else macro.adc_levels - 1
+    return all(largest <= scale <= codes for scale, largest in kernel_full_scales)

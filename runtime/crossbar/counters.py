@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imcflow.runtime.crossbar.converters import columns_per_weight
 from imcflow.runtime.crossbar.isa import TileOpcode
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def count_crossbar_kernel(
     its_lanes = np.where(table["lanes"] > 0, table["lanes"], lanes).astype(np.int64)[products]
     busy = np.zeros(macro.macros, np.int64)
     np.add.at(busy, table["macro"][products], its_lanes * cycles)
-    columns_read = int((columns[products] * its_lanes).sum()) * kernel.weight_bits * cycles
+    columns_read = int((columns[products] * its_lanes).sum()) * columns_per_weight(kernel.weight_bits, macro) * cycles
     return CrossbarCounters(
         step=step_number,
         name=kernel.name,

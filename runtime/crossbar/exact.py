@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imcflow.runtime.crossbar.columns import DigitWindows
 from imcflow.runtime.crossbar.stream import Accumulation, operations
+from imcflow.runtime.execution.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,26 +47,31 @@ class ExactKernel:
     """A kernel as few dense matrices.
 
     Attributes:
+        windows: gives the window elements, in one digit.
         blocks: they cover every accumulation; channels may be in several of them, whose results are added.
         lanes_per_image: output positions of an image.
         dtype: float32 if no sum reaches 2^24, else float64 (the loader proves 2^53).
     """
 
+    windows: DigitWindows
     blocks: tuple[Block, ...]
     lanes_per_image: int
     dtype: np.dtype[Any]
 
-    def sums(self, columns: NDArray[Any], channels: int) -> NDArray[Any]:
+    def sums(self, columns: NDArray[Any], channels: int, memory: Workspace) -> NDArray[Any]:
         """Return the sums [channels, lanes], integers in `dtype`, without bias.
 
         Args:
             columns: window elements [elements, lanes] of `dtype`.
             channels: output channels.
+            memory: of this thread; the result is its scratch "sums".
         """
+        sums = memory.scratch_array("sums", (channels, columns.shape[1]), self.dtype)
         if len(self.blocks) == 1 and len(self.blocks[0].weights) == channels:
             (block,) = self.blocks
-            return block.weights @ columns[block.element : block.element + block.weights.shape[1]]
-        sums = np.zeros((channels, columns.shape[1]), self.dtype)
+            rows = columns[block.element : block.element + block.weights.shape[1]]
+            return np.matmul(block.weights, rows, out=sums)
+        sums[...] = 0
         by_image = sums.reshape(channels, -1, self.lanes_per_image)
         inputs = columns.reshape(len(columns), -1, self.lanes_per_image)
         for block in self.blocks:
@@ -105,7 +112,8 @@ def exact_kernel(kernel: CrossbarKernel, magnitude: int) -> ExactKernel:
         reach[block.output : block.output + len(block.weights)] += np.abs(block.weights).sum(axis=1) * float(magnitude)
     dtype = np.dtype(np.float32 if float(reach.max(initial=0.0)) < FLOAT32_EXACT else np.float64)
     narrow = (replace(block, weights=np.ascontiguousarray(block.weights, dtype)) for block in blocks)
-    return ExactKernel(tuple(narrow), kernel.lanes_per_image, dtype)
+    windows = DigitWindows(kernel.window, kernel.window.bits, dtype)
+    return ExactKernel(windows, tuple(narrow), kernel.lanes_per_image, dtype)
 
 
 Ranges = dict[tuple[int, int], list[Accumulation]]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imcflow.errors import ProgramError
 from imcflow.runtime.checks.crossbar import largest_magnitude
+from imcflow.runtime.crossbar.analog import AnalogKernel
 from imcflow.runtime.crossbar.columns import window_columns
 from imcflow.runtime.crossbar.converters import AnalogNoise, Converters, converts_exactly
 from imcflow.runtime.crossbar.exact import ExactKernel, exact_kernel
-from imcflow.runtime.crossbar.serial import serial_sums
+from imcflow.runtime.crossbar.serial import kernel_readings, largest_column_sum, serial_sums, weight_cells
+from imcflow.runtime.crossbar.step_tables import StepTables
 from imcflow.runtime.crossbar.stream import Product, operations, stepped
+from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.program import ElementType
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 4 << 20
 """Window elements of one part: small enough for the cache, large enough for the matrix product."""
+MAX_TABLED_BITS = 31
+"""Widest results of compiled step tables."""
 FEW_LEVELS = 16
 """Up to here a comparison per level beats a binary search per element."""
 
@@ -43,41 +49,70 @@ class CrossbarStep:
             literal: run every input digit and weight column instead of whole products.
         """
         self.kernel = kernel
-        self._macro, self._noise, self._dtype = macro, noise, dtype
+        self._macro, self._dtype = macro, dtype
         analog = macro.adc_levels > 0
+        self._converters = Converters(macro, noise, kernel.name) if analog else None
         self._exact: ExactKernel | None = None
+        self._analog: AnalogKernel | None = None
         if not literal and (not analog or (noise.absent and converts_exactly(macro, _full_scales(kernel, macro)))):
             self._exact = exact_kernel(kernel, largest_magnitude(kernel.window))
+        elif not literal and self._converters is not None:
+            self._analog = AnalogKernel(kernel, self._converters)
         self._steps = stepped(kernel)
+        self._tabled = not literal and bool(self._steps.all()) and kernel.output.bits <= MAX_TABLED_BITS
+        self._tables: StepTables | None = None
+        self._memory = Workspace()
 
     def run(self, maps: NDArray[Any], first_image: int, pool: BlockPool) -> NDArray[Any]:
         """Return the result [images, channels, positions] for maps [images, channels, height, width]."""
         images, kernel = len(maps), self.kernel
         result = np.empty((images, kernel.output.channels, kernel.lanes_per_image), self._dtype)
-        wide = 8 if self._exact is None else self._exact.dtype.itemsize
-        image_bytes = kernel.lanes_per_image * kernel.window.elements * wide
-        per_part = max(1, min(PART_BYTES // max(1, image_bytes), -(-images // pool.threads)))
+        per_part = max(1, min(PART_BYTES // max(1, self.image_bytes), -(-images // pool.threads)))
+        tables = self._step_tables()
 
-        def run(first: int, last: int) -> None:
-            sums = self.sums(maps[first:last], first_image + first)
-            sums += kernel.bias[:, None]
-            stored = self.stored(sums)
+        def part(first: int, last: int, memory: Workspace) -> None:
+            sums = self._sums(maps[first:last], first_image + first, memory)
+            if tables is not None:
+                tables.store(sums, result[first:last])
+                return
+            stored = self.stored(sums.astype(np.int64, copy=False) + kernel.bias[:, None])
             result[first:last] = stored.reshape(len(stored), last - first, -1).transpose(1, 0, 2)
 
-        pool.run(images, per_part, [run] * pool.threads)
+        pool.run(images, per_part, [partial(part, memory=memory) for memory in pool.memories])
         return result
 
+    def _step_tables(self) -> StepTables | None:
+        """Return the compiled stores, if all channels go through step functions."""
+        if self._tabled and self._tables is None:
+            self._tables = StepTables(self.kernel)
+        return self._tables
+
+    @property
+    def image_bytes(self) -> int:
+        """Working memory of one image: window elements, column sums with their noise, accumulators."""
+        kernel = self.kernel
+        cycles = -(-kernel.window.bits // self._macro.bits_per_cycle)
+        if self._exact is not None:
+            size, cycles, readings = self._exact.dtype.itemsize, 1, 0
+        else:
+            size = 8 if self._analog is None else self._analog.dtype.itemsize
+            readings = kernel_readings(kernel, self._macro)
+        per_lane = kernel.window.elements * cycles * size + kernel.output.channels * (readings * (size + 4) + 8)
+        return kernel.lanes_per_image * per_lane
+
     def sums(self, maps: NDArray[Any], first_image: int) -> NDArray[np.int64]:
-        """Return the sums [channels, images * positions] without bias."""
+        """Return the sums [channels, images * positions] without bias; one thread at a time may call it."""
+        return self._sums(maps, first_image, self._memory).astype(np.int64)
+
+    def _sums(self, maps: NDArray[Any], first_image: int, memory: Workspace) -> NDArray[Any]:
+        """Return integers [channels, lanes], of which type ever, without bias."""
         kernel = self.kernel
         if self._exact is not None:
-            columns = window_columns(kernel.window, maps, self._exact.dtype)
-            return self._exact.sums(columns, kernel.output.channels).astype(np.int64)
+            return self._exact.sums(self._exact.windows(maps, memory), kernel.output.channels, memory)
+        if self._analog is not None:
+            return self._analog.sums(maps, first_image, memory)
         columns = window_columns(kernel.window, maps, np.dtype(np.int64))
-        converters = None
-        if self._macro.adc_levels:
-            converters = Converters(self._macro, self._noise, kernel.name, first_image, len(maps))
-        return serial_sums(kernel, self._macro, columns, converters)
+        return serial_sums(kernel, self._macro, columns, self._converters, first_image)
 
     def stored(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
         """Apply step functions to sums [channels, lanes] and clamp to the type of the output, in place."""
@@ -105,12 +140,11 @@ def _reached(values: NDArray[np.int64], thresholds: NDArray[np.int64]) -> NDArra
 
 def _full_scales(kernel: CrossbarKernel, macro: MacroSummary) -> list[tuple[int, int]]:
     """Per product: its full scale, and the largest sum that its cells and input digits can give."""
-    top_digit = (1 << macro.bits_per_cycle) - 1
     scales: list[tuple[int, int]] = []
     for item in operations(kernel):
         if isinstance(item, Product):
-            conducting = max(int((item.weights >> bit & 1).sum(axis=1).max()) for bit in range(kernel.weight_bits))
-            scales.append((item.full_scale, conducting * top_digit))
+            cells = weight_cells(item.weights, kernel.weight_bits, macro.cell_bits, signed=item.signed).values
+            scales.append((item.full_scale, largest_column_sum(cells, kernel.window.bits, kernel.window.signed, macro)))
     return scales
 
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from imcflow.runtime.execution.workspace import Workspace
+
 RangeRunner = Callable[[int, int], None]
 """Runs blocks first <= block < last."""
 
@@ -25,9 +27,15 @@ class BlockPool:
     workers an interrupt of the waiting thread makes every worker stop after its current range.
     """
 
-    def __init__(self, threads: int) -> None:
-        """Take `threads` >= 1 workers."""
+    def __init__(self, threads: int, memories: Sequence[Workspace] | None = None) -> None:
+        """Take `threads` >= 1 workers.
+
+        Args:
+            threads: number of workers.
+            memories: scratch memory of each worker, to be used again by the next pool; None: new ones.
+        """
         self.threads = threads
+        self.memories = [Workspace() for _ in range(threads)] if memories is None else list(memories)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __enter__(self) -> BlockPool:

@@ -111,6 +111,7 @@ class ProgramRun:
         self._prepared = ready[fused]
         self._bound: dict[tuple[int, int], ArrayStep] = {}
         self._workspace = Workspace()
+        self._memories = [Workspace() for _ in range(self._threads)]
         self._crossbar: dict[int, CrossbarStep] = {}
         self._literal, self._noise = fidelity == "micro", noise or AnalogNoise()
         self._scheduled: ScheduledRun | None = None
@@ -138,7 +139,7 @@ class ProgramRun:
                 per_image += self._scheduled.image_bytes()
             chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
             total = -(-batch // chunk) * len(program.steps)
-            with BlockPool(self._threads) as pool:
+            with BlockPool(self._threads, self._memories) as pool:
                 for number, start in enumerate(range(0, batch, chunk)):
                     stop = min(start + chunk, batch)
                     part = {tensor: array[start:stop] for tensor, array in tensors.items()}

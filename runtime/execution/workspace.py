@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,10 @@ class Workspace:
         if buffer is None or len(buffer) < size:
             buffer = self._scratch[name] = self.fresh(size)
         return buffer[:size]
+
+    def scratch_array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array in scratch memory; see `scratch`. Memory that is touched again costs no page faults."""
+        return self.scratch(name, prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
 
     def placed(self, array: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return a copy of an array in fresh memory."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 I1, I8, I16, I32, I64, PTR = "i1", "i8", "i16", "i32", "i64", "ptr"
+FLOAT, DOUBLE = "float", "double"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,34 @@ class FunctionWriter:
         """Shift right, the sign enters."""
         return self.binary("ashr", left, right)
 
+    def fadd(self, left: Value, right: Value) -> Value:
+        """Add floating-point numbers."""
+        return self.binary("fadd", left, right)
+
+    def fsub(self, left: Value, right: Value) -> Value:
+        """Subtract floating-point numbers."""
+        return self.binary("fsub", left, right)
+
+    def fmul(self, left: Value, right: Value) -> Value:
+        """Multiply floating-point numbers."""
+        return self.binary("fmul", left, right)
+
+    def fdiv(self, left: Value, right: Value) -> Value:
+        """Divide floating-point numbers."""
+        return self.binary("fdiv", left, right)
+
+    def fmin(self, left: Value, right: Value) -> Value:
+        """Return the smaller of two numbers, the right one if they are not ordered."""
+        return self._ordered("olt", left, right)
+
+    def fmax(self, left: Value, right: Value) -> Value:
+        """Return the larger of two numbers, the right one if they are not ordered."""
+        return self._ordered("ogt", left, right)
+
+    def _ordered(self, predicate: str, left: Value, right: Value) -> Value:
+        result = vector_type(vector_parts(left.type)[0], I1) if left.type.startswith("<") else I1
+        return self.select(self.emit(result, f"fcmp {predicate} {left}, {right.text}"), left, right)
+
     def mux(self, select: Value, ones: Value, zeros: Value) -> Value:
         """Per bit: `ones` where `select` is 1, else `zeros` (one instruction on hosts with ternary logic)."""
         return self.or_(self.and_(select, ones), self.and_(self.not_(select), zeros))
@@ -203,7 +232,7 @@ class FunctionWriter:
         return self.select(self.icmp("slt", left, other), left, other)
 
     def convert(self, operation: str, value: Value, type_: str) -> Value:
-        """Append zext, sext, trunc or bitcast."""
+        """Append zext, sext, trunc, bitcast, fpext, fptosi or sitofp."""
         return value if value.type == type_ else self.emit(type_, f"{operation} {value} to {type_}")
 
     def splat(self, value: Value, count: int) -> Value:

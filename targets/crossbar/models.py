@@ -47,6 +47,8 @@ class MacroModel(StrictModel):
     """B_a."""
     bits_per_cycle: int = Field(default=1, ge=1, le=32)
     """b, activation bits fed per cycle."""
+    cell_bits: int = Field(default=1, ge=1, le=16)
+    """Bits of a weight in one cell, as the difference of two conductances if more than one; analog macros only."""
     adc_bits: float | None = Field(default=None, gt=0, le=16)
     """A, one ADC per physical column; analog macros only."""
     technology_nm: float = Field(default=28.0, ge=3, le=180)
@@ -75,6 +77,16 @@ class MacroModel(StrictModel):
     def _whole_cycles(self) -> MacroModel:
         if self.activation_bits % self.bits_per_cycle:
             raise ValueError(f"bits_per_cycle {self.bits_per_cycle} must divide activation_bits {self.activation_bits}")
+        return self
+
+    @model_validator(mode="after")
+    def _signed_cells(self) -> MacroModel:
+        if self.cell_bits > self.weight_bits:
+            raise ValueError(f"cell_bits {self.cell_bits} must be at most weight_bits {self.weight_bits}")
+        if self.cell_bits > 1 and (self.adc_bits is None or self.adc_bits < 2):
+            raise ValueError(
+                f"cell_bits {self.cell_bits}: cells of several bits need converters of at least 2 adc_bits"
+            )
         return self
 
 
@@ -263,10 +275,17 @@ class CrossbarDescription(TargetDescription):
             activation_bits=macro.activation_bits,
             bits_per_cycle=macro.bits_per_cycle,
             adc_levels=0 if macro.adc_bits is None else max(2, int(2.0**macro.adc_bits)),
+            cell_bits=macro.cell_bits,
         )
 
     def crossbar_macro(self) -> Macro:
-        """The macro for the cost model."""
+        """The macro for the cost model.
+
+        Raises:
+            TargetError: cells hold several bits; the model has one-bit cells only.
+        """
+        if self.macro.cell_bits > 1:
+            raise TargetError(f"target {self.name}: cells of {self.macro.cell_bits} bits run, but are not costed")
         area, converter = self.macro.cell_area_um2_per_bit, self.macro.adc_energy_fj_per_conversion
         return Macro(
             kind=self.macro_kind(),

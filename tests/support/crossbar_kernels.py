@@ -22,9 +22,9 @@ from imcflow.runtime.program import (
 MACRO = MacroSummary(rows=4, columns=2, macros=2, slots=8, weight_bits=8, activation_bits=8, bits_per_cycle=2)
 
 
-def macro_with(*, adc_levels: int = 0, bits_per_cycle: int = 2) -> MacroSummary:
+def macro_with(*, adc_levels: int = 0, bits_per_cycle: int = 2, cell_bits: int = 1) -> MacroSummary:
     """The small macro with other converters."""
-    return replace(MACRO, adc_levels=adc_levels, bits_per_cycle=bits_per_cycle)
+    return replace(MACRO, adc_levels=adc_levels, bits_per_cycle=bits_per_cycle, cell_bits=cell_bits)
 
 
 def kernel_of(

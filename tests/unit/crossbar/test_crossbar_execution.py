@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcflow.errors import InputError
+from imcflow.runtime.crossbar.columns import digits
 from imcflow.runtime.crossbar.converters import AnalogNoise
-from imcflow.runtime.crossbar.serial import digits, place_values, weight_columns
+from imcflow.runtime.crossbar.serial import weight_cells
 from imcflow.runtime.crossbar.step import CrossbarStep
 from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.program import CrossbarKernel, MacroSummary
@@ -40,12 +41,14 @@ def test_digits_add_up_to_the_value(bits: int, signed: bool, per_cycle: int):
     np.testing.assert_array_equal(sum(part << (per_cycle * k) for k, part in enumerate(parts)), values)
 
 
-def test_weight_columns_count_their_place_values():
+@pytest.mark.parametrize("cell_bits", [1, 2, 3])
+def test_cells_count_their_place_values(cell_bits: int):
     weights = np.array([[-4, 3], [-1, 0]])
-    columns = weight_columns(weights, 3)
-    assert columns.shape == (3, 2, 2)
-    assert set(np.unique(columns)) == {0.0, 1.0}
-    np.testing.assert_array_equal(np.tensordot(place_values(3, True), columns, 1), weights)
+    cells = weight_cells(weights, 3, cell_bits, signed=True)
+    assert cells.values.shape == (2, -(-3 // cell_bits), 2)
+    if cell_bits == 1:
+        assert set(np.unique(cells.values)) == {0.0, 1.0}
+    np.testing.assert_array_equal(np.tensordot(cells.values, cells.places, ([1], [0])), weights)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 4]), st.booleans())

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossbar_kernels import MACRO, kernel_of, program_of
+from crossbar_kernels import MACRO, kernel_of, macro_with, program_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcflow.errors import ProgramError
+from imcflow.runtime.checks.crossbar import check_macro
 from imcflow.runtime.container import content_hash, write_program
 from imcflow.runtime.crossbar.isa import TileFlag, TileOpcode, tile_instruction_dtype
 from imcflow.runtime.execution.run import run_program
@@ -252,3 +253,26 @@ def test_a_changed_table_is_refused_or_runs_the_same_in_both_fidelities(data: st
     x = np.random.default_rng(0).integers(-8, 8, (2, 4, 1, 5)).astype(np.int8)
     word, micro = (run_program(changed, {"x": x}, fidelity=fidelity)["y"] for fidelity in ("word", "micro"))
     np.testing.assert_array_equal(word, micro)
+
+
+@pytest.mark.parametrize(
+    ("cell_bits", "adc_levels", "message"),
+    [
+        (9, 255, "target: macro cell_bits must be 1 to 8, got 9"),
+        (2, 2, "target: macro cell_bits 2: signed codes need adc_levels of at least 3, got 2"),
+        (2, 0, "target: macro cell_bits 2: signed codes need adc_levels of at least 3, got 0"),
+    ],
+)
+def test_cells_of_several_bits_need_signed_codes(cell_bits: int, adc_levels: int, message: str):
+    with pytest.raises(ProgramError, match=message):
+        check_macro(macro_with(adc_levels=adc_levels, cell_bits=cell_bits))
+
+
+def test_bits_of_a_cell_survive_the_file_and_are_absent_if_one(tmp_path: Path):
+    for cell_bits in (1, 4):
+        macro = macro_with(adc_levels=255, cell_bits=cell_bits)
+        kernel = kernel_of(np.ones((5, 11), np.int64), np.zeros(5, np.int64), macro)
+        path = tmp_path / "program.imcp"
+        write_program(program_of(kernel, macro), path)
+        assert (b'"cell_bits":4' in path.read_bytes().replace(b" ", b"")) == (cell_bits == 4)
+        assert load_program(path).target.macro == macro
