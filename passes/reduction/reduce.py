@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     IntMatrix = NDArray[np.integer]
     Int64Array = NDArray[np.int64]
+    Int32Array = NDArray[np.int32]
+    ByteArray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def reduce_matrix(
     bias: Int64Array | None = None,
     cycles: BitCycles = STRICT,
     share: bool = True,
+    repairs_per_term: float = 0.0,
 ) -> AddSubProgram:
     """Build the add/sub program of a matrix.
 
@@ -93,11 +96,12 @@ def reduce_matrix(
         bias: int64 [outputs] added to every output; zeros if missing.
         cycles: what operations cost on the machine; decides between summing in the slice and accumulating at once.
         share: eliminate common pairs; without, every nonzero digit is added on its own (plain unrolling).
+        repairs_per_term: effort of the search for fewer operations after elimination; 0 for none, 1 finds most.
 
     Returns:
         a program without intervals and cells; `program.expand()` equals `matrix`.
     """
-    from imcflow.passes.reduction.slices import reduce_slices
+    from imcflow.passes.reduction.slices import eliminate_slices, sum_slices
 
     outputs, width = matrix.shape
     offset = np.zeros(outputs, dtype=np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
@@ -114,33 +118,41 @@ def reduce_matrix(
     row_length = np.diff(np.append(row_begin, len(order))).astype(np.int32)
 
     terms = len(order)
-    starts = (SMALL_STARTS if terms <= SMALL_TERMS else 1) if share else 0
+    row_output = term_output[row_begin]
+    slice_rows = np.searchsorted(term_slice[row_begin], np.arange(slices + 1)).astype(np.int64)
+    term_value = digits.input[order] - borders[term_slice]
+    term_code = 2 * digits.shift[order].astype(np.int32) + digits.negative[order]
+    slice_sums = np.zeros(2 * slices, dtype=np.int64)
+    shared = _operation_columns(terms // 2 + slices + 1)
+    rows = (row_begin, row_length, term_value, term_code)
+    if share:
+        reach, first_length = int(digits.shift.max(initial=0)), row_length.copy()
+        starts = SMALL_STARTS if terms <= SMALL_TERMS else 1
+        eliminate_slices(reach, starts, borders, slice_rows, *rows, slice_sums, *shared)
+        if repairs_per_term > 0:
+            from imcflow.passes.reduction.search import improve_slices
+
+            effort = (reach, float(repairs_per_term), borders, slice_rows, row_begin, row_length, first_length)
+            improve_slices(*effort, term_value, term_code, slice_sums, *shared)
+
     low = np.zeros(width + terms + 1, dtype=np.int64)
     high = np.zeros(width + terms + 1, dtype=np.int64)
     low[:width], high[:width] = inputs.low, inputs.high
-    lhs, rhs = np.zeros(terms + 1, dtype=np.int32), np.zeros(terms + 1, dtype=np.int32)
-    lhs_shift, rhs_shift, subtract = (np.zeros(terms + 1, dtype=np.uint8) for _ in range(3))
+    lhs, rhs, lhs_shift, rhs_shift, subtract = columns = _operation_columns(terms + 1)
     slice_operations, slice_accumulations = np.zeros(slices + 1, np.int32), np.zeros(slices + 1, np.int32)
     accumulate_output, accumulate_value, accumulate_code = (np.zeros(terms, dtype=np.int32) for _ in range(3))
-    reduce_slices(
-        int(digits.shift.max(initial=0)),
-        starts,
+    sum_slices(
         borders,
-        np.searchsorted(term_slice[row_begin], np.arange(slices + 1)).astype(np.int64),
-        term_output[row_begin],
-        row_begin,
-        row_length,
-        digits.input[order] - borders[term_slice],
-        2 * digits.shift[order].astype(np.int32) + digits.negative[order],
+        slice_rows,
+        row_output,
+        *rows,
+        slice_sums,
+        *shared,
         low,
         high,
         output_bounds(matrix, inputs, offset).bits,
         cycles.table(),
-        lhs,
-        rhs,
-        lhs_shift,
-        rhs_shift,
-        subtract,
+        *columns,
         slice_operations,
         slice_accumulations,
         accumulate_output,
@@ -166,3 +178,9 @@ def reduce_matrix(
         slice_operations=slice_operations,
         slice_accumulations=slice_accumulations,
     )
+
+
+def _operation_columns(room: int) -> tuple[Int32Array, Int32Array, ByteArray, ByteArray, ByteArray]:
+    """Room for operations: lhs, rhs, lhs_shift, rhs_shift, subtract."""
+    words, bytes_ = np.zeros((2, room), dtype=np.int32), np.zeros((3, room), dtype=np.uint8)
+    return words[0], words[1], bytes_[0], bytes_[1], bytes_[2]

@@ -38,6 +38,7 @@ def reduce_in_best_scope(
     channel: int,
     target: ApTarget,
     layer: str,
+    repairs_per_term: float = 0.0,
 ) -> AddSubProgram:
     """Return the program of the scope that takes the fewest cycles.
 
@@ -52,6 +53,8 @@ def reduce_in_best_scope(
         channel: window elements of one input channel.
         target: size and cycles of the array.
         layer: name for messages.
+        repairs_per_term: effort of the search for fewer operations, in the scope chosen without it; its program is
+            taken if it fits and takes fewer cycles.
 
     Raises:
         CapacityError: not even slices of one channel fit.
@@ -81,16 +84,22 @@ def reduce_in_best_scope(
         if scope >= sample or scope < first or 2 * scope * terms > LARGEST_SEARCH_TERMS:
             break
         scope *= 2
-    if sample == channels:
-        return best
     whole = _Trial(matrix, inputs, bias, channel, target, layer)
-    while True:
+    while sample != channels:
         try:
-            return whole.compile(chosen)[0]
+            best, fewest = whole.compile(chosen)
+            break
         except CapacityError:
             if chosen == 1:
                 raise
             chosen //= 2
+    if repairs_per_term > 0:
+        try:
+            searched, cycles = whole.compile(chosen, repairs_per_term)
+        except CapacityError:
+            return best
+        return searched if cycles < fewest else best
+    return best
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +113,7 @@ class _Trial:
     target: ApTarget
     layer: str
 
-    def compile(self, scope: int) -> tuple[AddSubProgram, float]:
+    def compile(self, scope: int, repairs_per_term: float = 0.0) -> tuple[AddSubProgram, float]:
         """Program and cycles with slices of `scope` channels.
 
         Raises:
@@ -112,7 +121,14 @@ class _Trial:
         """
         elements = scope * self.channel
         group = 0 if elements >= self.matrix.shape[1] else elements
-        program = reduce_matrix(self.matrix, self.inputs, group=group, bias=self.bias, cycles=self.target.cycles)
+        program = reduce_matrix(
+            self.matrix,
+            self.inputs,
+            group=group,
+            bias=self.bias,
+            cycles=self.target.cycles,
+            repairs_per_term=repairs_per_term,
+        )
         return program, emitted_cycles(infer_bounds(program, self.inputs), self.target, self.layer)
 
 

@@ -73,9 +73,58 @@ def sum_cycles(
 
 
 @numba.njit(cache=True, nogil=True)
-def reduce_slices(
+def eliminate_slices(
     reach: int,
     starts: int,
+    slice_inputs: I32,
+    slice_rows: I64,
+    row_start: I64,
+    row_length: I32,
+    term_value: I32,
+    term_code: I32,
+    slice_sums: I64,
+    lhs: I32,
+    rhs: I32,
+    lhs_shift: U8,
+    rhs_shift: U8,
+    subtract: U8,
+) -> None:
+    """Eliminate the pairs of every slice on its own.
+
+    Rows slice_rows[s] .. slice_rows[s + 1] belong to slice s; terms of a row are stored at row_start, values are
+    numbered from the first input of the slice. The operations of slice s go to slice_sums[2s] .. slice_sums[2s + 1],
+    with room for one per two terms, numbered within the slice; what is left of the rows replaces their terms.
+    """
+    free = np.int64(0)
+    for number in range(len(slice_inputs) - 1):
+        first, last = slice_rows[number], slice_rows[number + 1]
+        slice_sums[2 * number] = slice_sums[2 * number + 1] = free
+        if last == first:
+            continue
+        origin = row_start[first]
+        terms = 0
+        for row in range(first, last):
+            terms += row_length[row]
+        room = free + terms // 2 + 1
+        slice_sums[2 * number + 1] += eliminate_from_several_starts(
+            slice_inputs[number + 1] - slice_inputs[number],
+            reach,
+            starts,
+            (row_start[first:last] - origin).astype(np.int32),
+            row_length[first:last],
+            term_value[origin : origin + terms],
+            term_code[origin : origin + terms],
+            lhs[free:room],
+            rhs[free:room],
+            lhs_shift[free:room],
+            rhs_shift[free:room],
+            subtract[free:room],
+        )
+        free = room
+
+
+@numba.njit(cache=True, nogil=True)
+def sum_slices(
     slice_inputs: I32,
     slice_rows: I64,
     row_output: I32,
@@ -83,6 +132,12 @@ def reduce_slices(
     row_length: I32,
     term_value: I32,
     term_code: I32,
+    slice_sums: I64,
+    shared_lhs: I32,
+    shared_rhs: I32,
+    shared_lhs_shift: U8,
+    shared_rhs_shift: U8,
+    shared_subtract: U8,
     value_low: I64,
     value_high: I64,
     output_bits: I32,
@@ -98,12 +153,11 @@ def reduce_slices(
     accumulate_value: I32,
     accumulate_code: I32,
 ) -> None:
-    """Reduce every slice on its own.
+    """Number the shared operations `shared_*` of `eliminate_slices` through, and sum what is left of every row.
 
-    Rows slice_rows[s] .. slice_rows[s + 1] belong to slice s; terms of a row are stored at row_start, values are
-    numbered from the first input of the slice. `value_low` and `value_high` start with the intervals of all inputs and
-    receive those of all operations (upper bounds: operands are taken as independent). Two terms of a row are summed
-    before they are accumulated where that takes fewer cycles. With `starts` 0 no pair is eliminated.
+    `value_low` and `value_high` start with the intervals of all inputs and receive those of all operations (upper
+    bounds: operands are taken as independent). Two terms of a row are summed before they are accumulated where that
+    takes fewer cycles.
 
     The operations go to `lhs` ... `subtract` with global value numbers, the accumulations to `accumulate_*`
     (code = 2 * shift + negative); `slice_operations` and `slice_accumulations` receive the range borders.
@@ -116,32 +170,14 @@ def reduce_slices(
         base = slice_inputs[number]
         own = slice_inputs[number + 1] - base
         begin = operations
-        if starts > 0 and last > first:
-            origin = row_start[first]
-            terms = 0
-            for row in range(first, last):
-                terms += row_length[row]
-            room = begin + terms // 2 + 1
-            operations += eliminate_from_several_starts(
-                own,
-                reach,
-                starts,
-                (row_start[first:last] - origin).astype(np.int32),
-                row_length[first:last],
-                term_value[origin : origin + terms],
-                term_code[origin : origin + terms],
-                lhs[begin:room],
-                rhs[begin:room],
-                lhs_shift[begin:room],
-                rhs_shift[begin:room],
-                subtract[begin:room],
-            )
-        for operation in range(begin, operations):
-            for side in range(2):
-                column = rhs if side else lhs
-                local = column[operation]
-                column[operation] = base + local if local < own else inputs + begin + local - own
-            _operation_interval(inputs, operation, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high)
+        for shared in range(slice_sums[2 * number], slice_sums[2 * number + 1]):
+            left, right = shared_lhs[shared], shared_rhs[shared]
+            lhs[operations] = base + left if left < own else inputs + begin + left - own
+            rhs[operations] = base + right if right < own else inputs + begin + right - own
+            lhs_shift[operations], rhs_shift[operations] = shared_lhs_shift[shared], shared_rhs_shift[shared]
+            subtract[operations] = shared_subtract[shared]
+            _operation_interval(inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high)
+            operations += 1
         for row in range(first, last):
             start = row_start[row]
             length = row_length[row]
@@ -157,7 +193,7 @@ def reduce_slices(
                     a, b = _two_narrowest(start, length, choice, term_value, term_code, value_low, value_high)
                     if b < 0:
                         continue
-                    code = _make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
+                    code = make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
                     _operation_interval(
                         inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high
                     )
@@ -186,7 +222,7 @@ def reduce_slices(
                 if best > 0:
                     break
                 a, b = best_a, best_b
-                code = _make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
+                code = make_sum(operations, a, b, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract)
                 _operation_interval(inputs, operations, lhs, rhs, lhs_shift, rhs_shift, subtract, value_low, value_high)
                 term_value[a], term_code[a] = inputs + operations, code
                 term_value[b], term_code[b] = term_value[start + length - 1], term_code[start + length - 1]
@@ -248,7 +284,7 @@ def _two_narrowest(
 
 
 @numba.njit(cache=True, nogil=True)
-def _make_sum(
+def make_sum(
     operation: int,
     a: int,
     b: int,
