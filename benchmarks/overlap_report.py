@@ -1,0 +1,80 @@
+"""Tables, figures and missed bars of the overlap benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Report:
+    """Rows of every table, and the bars that are missed."""
+
+    seconds: float
+    models: Path | None = None
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    misses: list[str] = field(default_factory=list)
+
+    def add(self, table: str, rows: Sequence[Row]) -> None:
+        """Keeps and prints a table."""
+        self.tables[table] = list(rows)
+        print(f"\n## {table}\n")
+        columns = list(rows[0])
+        cells = [[text(row[column]) for column in columns] for row in rows]
+        widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
+        for line in [columns, ["-" * width for width in widths], *cells]:
+            print("| " + " | ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+        sys.stdout.flush()
+
+    def note(self, key: str, value: Any, line: str) -> None:
+        """Keeps one figure and prints a line about it."""
+        self.summary[key] = value
+        print(f"\n{line}", flush=True)
+
+    def require(self, holds: bool, complaint: str) -> None:
+        """Keeps the complaint if a bar is missed."""
+        if not holds:
+            self.misses.append(complaint)
+
+
+def text(value: Any) -> str:
+    """A cell of a table."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def run_tables(
+    description: str | None, tables: Mapping[str, Callable[[Report], None]], arguments: Sequence[str] | None
+) -> int:
+    """Runs the chosen tables of a benchmark; returns the exit status.
+
+    Args:
+        description: text of the help.
+        tables: all tables by name.
+        arguments: the command line; default that of the process.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", choices=[*tables, []], help=f"default: all of {', '.join(tables)}")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a figure misses its bar")
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of each timed search (default 60)")
+    parser.add_argument("--models", metavar="DIR", type=Path, help="where the trained networks lie")
+    options = parser.parse_args(arguments)
+    report = Report(options.seconds, options.models)
+    for name in options.tables or tables:
+        tables[name](report)
+    if options.json is not None:
+        content = {"tables": report.tables, "summary": report.summary, "misses": report.misses}
+        options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if report.misses:
+        print("\nMissed:\n" + "\n".join(report.misses))
+    return 1 if options.check and report.misses else 0
