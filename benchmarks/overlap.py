@@ -53,7 +53,7 @@ LEAST_TILES_PER_SECOND = 100e6
 MOST_OVER_BOUND = 1.10
 MOST_MEAN_GAP = 0.01
 SHARED_GRAPHS = 30
-REFINING_ROUNDS = 3
+REFINING_ROUNDS = 2
 SAMPLED_BOXES = 64
 NETWORKS = ("resnet18", "vgg16", "resnet50", "bert-layer")
 CNNS = ("resnet18", "vgg16", "resnet50")
@@ -287,7 +287,6 @@ def networks(report: Report) -> None:
         search_s = time.process_time() - started
         started = time.process_time()
         free = refine(overlap_layers(graph, found.mappings), space, rounds=REFINING_ROUNDS)
-        free = min((free, overlap_layers(graph, free.mappings)), key=lambda schedule: schedule.end)
         transform_s = time.process_time() - started
         paid = overlap_layers(graph, free.mappings, move_costs(graph, free.mappings, target))
         bounds = network_bounds(graph, free.mappings)

@@ -2,7 +2,7 @@
 
 Mappings near the best own time are tried in every order, the other layers as they are: first on all layers of a shape
 together, because one fine layer among coarse ones gains nothing, then on single layers. A change is kept if the network
-ends earlier, or at the same time with its layers ending earlier on average.
+ends earlier, or at the same time with its layers ending earlier on average. Then all orders are chosen anew.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from imcflow.passes.overlap.ready import has_outputs, working_ticks
 from imcflow.passes.overlap.runs import FREE_MOVES, Order, run_layer
 from imcflow.passes.overlap.schedule import Schedule, ready_times
+from imcflow.passes.overlap.transform import overlap_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,13 +49,12 @@ def refine(
         seed: of the order of layers.
         on_progress: called with a line of text at each better schedule.
     """
-    random = Random(seed)
     started = time.monotonic()
     best = current
-    for _ in range(rounds):
+    for turn in range(rounds):
         before = best
         singles = [(index,) for index in range(len(space.choices))]
-        random.shuffle(singles)
+        Random(seed + turn).shuffle(singles)
         for group in [*_alike(space), *singles]:
             for mapping in tried_mappings(space.graph.layers[group[0]], space.choices[group[0]]):
                 if seconds is not None and time.monotonic() - started > seconds:
@@ -63,6 +63,8 @@ def refine(
                     best = _better(best, with_mapping(best, group, mapping))
             if on_progress is not None:
                 on_progress(f"end {best.end} ticks after {time.monotonic() - started:.1f} s")
+        again = overlap_layers(space.graph, best.mappings)
+        best = again if again.end < best.end else best
         if best is before:
             break
     return best

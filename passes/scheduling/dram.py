@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from imcflow.targets.dram_pim import DramPimTarget
 
 LIMITS = CandidateLimits(most_steps=4096, slowest=1.25, count=128)
-REFINED = 8
+REFINED = 2
 """Rounds of refinement at most; they end when one changes nothing."""
 
 
