@@ -23,7 +23,6 @@ from imcflow.passes.overlap.exact import exact_makespan
 from imcflow.passes.overlap.shared import schedule_tasks
 from imcflow.passes.pipelining.bounds import interval_bound, latency_bounds
 from imcflow.passes.pipelining.crossbars import Crossbar
-from imcflow.passes.pipelining.deadlock import DeadlockError
 from imcflow.passes.pipelining.exact import exact_latency
 from imcflow.passes.pipelining.exact_placement import has_homomorphism, least_link_bits
 from imcflow.passes.pipelining.fabrics import mesh, parallel_prism, ring
@@ -37,6 +36,7 @@ from imcflow.passes.pipelining.replication import replicate_for_budget, single_c
 from imcflow.passes.pipelining.sharing import shared_tasks
 from imcflow.passes.pipelining.tradeoffs import memory_points, next_growth, pareto_front
 from imcflow.passes.pipelining.traffic import core_graph
+from imcflow.runtime.pipeline.deadlock import DeadlockError
 
 STEP_NS = 100.0
 TICKS = {

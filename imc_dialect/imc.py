@@ -5,6 +5,7 @@ from __future__ import annotations
 from xdsl.ir import Dialect
 
 from imcflow.dialect.attributes import RoundingAttr, UnitAttr
+from imcflow.dialect.attributes_dataflow import DATAFLOW_ATTRIBUTES
 from imcflow.dialect.attributes_schedule import SCHEDULE_ATTRIBUTES
 from imcflow.dialect.ops_ap import AP_ATTRIBUTES, AP_OPS
 from imcflow.dialect.ops_ap_unpacked import UNPACKED_OPS
@@ -100,5 +101,5 @@ NETWORK_OPS = [
 Imc = Dialect(
     "imc",
     [*NETWORK_OPS, *AP_OPS, *UNPACKED_OPS, *CROSSBAR_OPS],
-    [RoundingAttr, UnitAttr, *AP_ATTRIBUTES, *CROSSBAR_ATTRIBUTES, *SCHEDULE_ATTRIBUTES],
+    [RoundingAttr, UnitAttr, *AP_ATTRIBUTES, *CROSSBAR_ATTRIBUTES, *SCHEDULE_ATTRIBUTES, *DATAFLOW_ATTRIBUTES],
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imcflow.runtime.program import MacroSummary, TargetSummary
+    from imcflow.targets.crossbar.fabric import FabricModel
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,13 @@ class CrossbarTarget:
         summary: what the program will carry.
         macro: geometry of the macros.
         fixed_offsets: whether the tiles of a layer in one macro must start at the same row and column.
+        fabric: sites and links of the macros, if the target describes them.
     """
 
     summary: TargetSummary
     macro: MacroSummary
     fixed_offsets: bool = False
+    fabric: FabricModel | None = None
 
 
 def load_crossbar_target(name: str) -> CrossbarTarget:
@@ -39,7 +42,21 @@ def load_crossbar_target(name: str) -> CrossbarTarget:
         raise TargetError(f"target {name} is of kind {description.kind}, a crossbar (aimc, dimc) is needed")
     summary = description.macro_summary()
     fixed = description.macro.tile_offsets == "per-layer"
-    return CrossbarTarget(replace(description.summary(), macro=summary), summary, fixed)
+    return CrossbarTarget(replace(description.summary(), macro=summary), summary, fixed, description.fabric)
+
+
+def load_fabric(name: str) -> tuple[CrossbarTarget, FabricModel]:
+    """Return a crossbar target and its fabric.
+
+    Raises:
+        TargetError: there is no such target, it is wrong, or it has no crossbar macros or no fabric.
+    """
+    from imcflow.errors import TargetError
+
+    target = load_crossbar_target(name)
+    if target.fabric is None:
+        raise TargetError(f"target {name} has no fabric, which pipelined layers need")
+    return target, target.fabric
 
 
 def is_crossbar_target(name: str) -> bool:

@@ -10,6 +10,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from imcflow.dialect.attributes import Unit
+from imcflow.dialect.attributes_dataflow import DATAFLOW_ATTRIBUTE
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApLinearOp
 from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, SumPoolOp
@@ -27,6 +28,10 @@ class ImcVerifyMapped(ModulePass):
 
     On crossbar macros every tile must fit a macro and a slot that exist, and the tiles of a layer must hold its
     weights, all of them and each once in every lane. No other tile may lie in the cells of a resident one.
+
+    Of pipelined layers, every op must be on a core whose sites have the crossbars for it, every tensor that it reads
+    must arrive through a channel with its window, rings must hold that window and fit the sites' memory, and the
+    predicted ticks must be those of the replay.
 
     Precondition: after `imc-allocate-tracks` or `imc-map-crossbar`.
     Postcondition: `imc-emit-program` succeeds. The module does not change.
@@ -56,6 +61,10 @@ class ImcVerifyMapped(ModulePass):
         if is_crossbar_target(self.target):
             try:
                 target = load_crossbar_target(self.target)
+                if DATAFLOW_ATTRIBUTE in op.attributes:
+                    from imcflow.passes.pipelining.check import check_pipelined
+
+                    check_pipelined(op, target.fabric)
                 check_mapped_crossbar(op, target.macro, fixed_offsets=target.fixed_offsets)
             except ImcflowError as error:
                 raise PassFailedException(f"{self.name}: {error.message}") from error

@@ -24,6 +24,14 @@ CROSSBAR_LEVELS = (
 )
 """From the quantised level to the program level of crossbar macros."""
 
+PIPELINED_LEVELS = (
+    *CROSSBAR_LEVELS[:2],
+    "imc-replicate-layers{{target={target}}}",
+    "imc-pipeline-layers{{target={target}}}",
+    *CROSSBAR_LEVELS[3:],
+)
+"""The same on a fabric of crossbars, where layers stream pixels to each other, each from crossbars of its own."""
+
 DEFAULT_ACTIVATION_BITS = 8
 
 
@@ -58,12 +66,16 @@ def default_pipeline(
         ImcflowError: a layout for a target without macros.
     """
     from imcflow.errors import ImcflowError
-    from imcflow.passes.crossbar_target import is_crossbar_target
+    from imcflow.passes.crossbar_target import is_crossbar_target, load_crossbar_target
 
     crossbar = is_crossbar_target(target)
     if layout is not None and not crossbar:
         raise ImcflowError(f"--layout {layout}: target {target} has no crossbar macros")
     levels = CROSSBAR_LEVELS if crossbar else AP_LEVELS
+    if schedule is None and crossbar and load_crossbar_target(target).fabric is not None:
+        if layout is not None:
+            raise ImcflowError(f"--layout {layout}: target {target} gives every tile a crossbar of its own")
+        levels = PIPELINED_LEVELS
     passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
     if schedule is not None:
         levels = (*levels[:-1], *SCHEDULING, levels[-1])

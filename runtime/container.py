@@ -24,6 +24,7 @@ from imcflow.errors import ProgramError
 from imcflow.runtime.header import encode_header
 from imcflow.runtime.json_fields import parse_json, shown
 from imcflow.runtime.limits import MAX_AXES, MAX_FILE_BYTES, MAX_FILE_HEADER_BYTES, MAX_FILE_TENSORS
+from imcflow.runtime.pipeline.codec import dataflow_arrays
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
 from imcflow.runtime.schedule.table import TASKS_ARRAY, task_rows
 
@@ -83,6 +84,8 @@ def program_arrays(program: Program) -> dict[str, Array]:
             arrays[f"step.{index}.step_descending"] = step.step_descending
     if program.schedule is not None:
         arrays[TASKS_ARRAY] = task_rows(program.schedule.tasks)
+    if program.dataflow is not None:
+        arrays |= dataflow_arrays(program.dataflow)
     for name, value in program.constants.items():
         arrays[f"constant.{name}"] = value
     return {name: _stored(name, value) for name, value in arrays.items()}

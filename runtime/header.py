@@ -25,6 +25,7 @@ from imcflow.runtime.limits import (
     MAX_TENSORS,
     MAX_TEXT_CHARACTERS,
 )
+from imcflow.runtime.pipeline.codec import decode_dataflow, encode_dataflow
 from imcflow.runtime.program import (
     ApKernel,
     ApOutput,
@@ -68,6 +69,8 @@ def encode_header(program: Program) -> dict[str, object]:
     }
     if program.schedule is not None:
         header["schedule"] = encode_schedule(program.schedule)
+    if program.dataflow is not None:
+        header["dataflow"] = encode_dataflow(program.dataflow)
     return header
 
 
@@ -133,6 +136,7 @@ def decode_header(header: object, arrays: Mapping[str, Array]) -> Program:
         pipeline=fields.text("pipeline", MAX_TEXT_CHARACTERS),
         metadata=_metadata(fields.take("metadata")),
         schedule=_schedule(fields, remaining),
+        dataflow=decode_dataflow(fields.take("dataflow"), remaining) if fields.has("dataflow") else None,
         constants=_constants(remaining),
     )
     fields.finish()

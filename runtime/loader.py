@@ -25,6 +25,7 @@ from imcflow.runtime.container import HEADER_TENSOR, read_container
 from imcflow.runtime.header import decode_header
 from imcflow.runtime.json_fields import parse_json
 from imcflow.runtime.limits import MAX_CELLS, MAX_GEOMETRY, MAX_PROGRAM_HEADER_BYTES
+from imcflow.runtime.pipeline.check import check_dataflow
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
 from imcflow.runtime.schedule.check import check_schedule
 
@@ -78,6 +79,7 @@ def check_program(program: Program) -> None:
         else:
             check_digital(program, step, where)
     check_schedule(program)
+    check_dataflow(program)
 
 
 def check_kernel(program: Program, kernel: ApKernel, where: str) -> None:

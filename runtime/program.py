@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 if TYPE_CHECKING:
     import numpy as np
 
+    from imcflow.runtime.pipeline.dataflow import Dataflow
     from imcflow.runtime.schedule.table import Schedule
 
     InstructionTable = np.ndarray[tuple[int], np.dtype[np.void]]
@@ -346,6 +347,7 @@ class Program:
 
     `constants` are read-only arrays named by digital ops. `pipeline` is the pass pipeline that made the program.
     With a `schedule`, parts of steps run on their units in the order of its tasks instead of step by step.
+    `dataflow` is there if pixels can also stream through cores, each of which computes some of the steps.
     Two programs are the same exactly if `imcflow.runtime.container.content_hash` gives the same text.
     """
 
@@ -360,6 +362,7 @@ class Program:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     format_version: int = FORMAT_VERSION
     schedule: Schedule | None = None
+    dataflow: Dataflow | None = None
 
     @property
     def kernels(self) -> tuple[ApKernel, ...]:

@@ -22,6 +22,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.utils.hints import isa
 
 from imcflow.dialect.attributes import RoundingAttr
+from imcflow.dialect.attributes_dataflow import DATAFLOW_ATTRIBUTE, DataflowAttr
 from imcflow.dialect.attributes_schedule import TasksAttr
 from imcflow.dialect.constants import array_of
 from imcflow.dialect.locations import describe, node_names
@@ -50,6 +51,7 @@ from imcflow.runtime.schedule.table import Schedule
 if TYPE_CHECKING:
     from xdsl.ir import Attribute, Operation, SSAValue
 
+    from imcflow.runtime.pipeline.dataflow import Dataflow
     from imcflow.runtime.program import Json
 
 NAME_ATTRIBUTE = "imc.name"
@@ -123,6 +125,7 @@ class _Translation:
             constants=self._constants,
             pipeline=pipeline.data if isinstance(pipeline, StringAttr) else "",
             schedule=self._schedule(len(steps)),
+            dataflow=_dataflow(self._module),
         )
 
     def _keep_tasks(self, op: Operation, step: int) -> None:
@@ -189,7 +192,7 @@ class _Translation:
         name = self._step_name(op)
         inputs = tuple(self._operand(op, value) for value in op.operands)
         attributes = {
-            key: _json(value)
+            key: json_of(value)
             for key, value in op.properties.items()
             if key in DIGITAL_OPS[mnemonic].attributes and key != "operandSegmentSizes"
         }
@@ -288,7 +291,7 @@ def _regions(op: ApKernelOp, node: str) -> tuple[Region, ...]:
     return tuple(regions)
 
 
-def _json(attribute: Attribute) -> Json:
+def json_of(attribute: Attribute) -> Json:
     """Return a property of a network-level op as the container stores it."""
     if isinstance(attribute, UnitAttr):
         return True
@@ -330,6 +333,11 @@ def _model_type(value: SSAValue) -> str:
         return "float32"
     bits = next((size for size in (8, 16, 32, 64) if size >= element.width.data), 64)
     return f"{'int' if is_signed(element) else 'uint'}{bits}"
+
+
+def _dataflow(module: ModuleOp) -> Dataflow | None:
+    attribute = module.attributes.get(DATAFLOW_ATTRIBUTE)
+    return attribute.dataflow() if isinstance(attribute, DataflowAttr) else None
 
 
 def _target(module: ModuleOp) -> TargetSummary:

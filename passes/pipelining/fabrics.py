@@ -59,3 +59,23 @@ def fabric(cores: int, links: Sequence[tuple[int, int]]) -> Fabric:
 def _require(holds: bool, complaint: str) -> None:
     if not holds:
         raise PipelineError(complaint)
+
+
+def fabric_graph(
+    topology: str, sites: int, height: int | None, reach: int, links: Sequence[tuple[int, int]] | None
+) -> Fabric:
+    """The fabric of a target description.
+
+    Args:
+        topology: "mesh", "ring", "prism" or "links".
+        sites: how many.
+        height: rows of a mesh.
+        reach: of a prism.
+        links: pairs of sites, for "links".
+    """
+    if topology == "mesh":
+        rows = height or 1
+        return mesh(rows, sites // rows)
+    if topology == "ring":
+        return ring(sites)
+    return parallel_prism(sites, reach) if topology == "prism" else fabric(sites, links or ())

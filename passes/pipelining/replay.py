@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imcflow.passes.pipelining.deadlock import DeadlockError, Wait, cycle_of_waits
 from imcflow.passes.pipelining.plan import EdgeKey, PipelinePlan, WriteRule
 from imcflow.passes.pipelining.windows import Ints
+from imcflow.runtime.pipeline.deadlock import DeadlockError, Wait, cycle_of_waits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from imcflow.passes.pipelining.buffers import BufferScheme, memory_values, peak_slots, size_buffers
-from imcflow.passes.pipelining.deadlock import DeadlockError
 from imcflow.passes.pipelining.plan import EdgeKey, PipelinePlan, plan_pipeline
 from imcflow.passes.pipelining.replay import replay, replay_unbounded
 from imcflow.passes.pipelining.replication import Replication, replicate_for_interval
 from imcflow.passes.pipelining.windows import Handshake
+from imcflow.runtime.pipeline.deadlock import DeadlockError
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ class CrossbarStep:
         self._tables: StepTables | None = None
         self._memory = Workspace()
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether every product is the exact one: digital macros, or converters that lose nothing."""
+        return self._exact is not None
+
     def run(self, maps: NDArray[Any], first_image: int, pool: BlockPool) -> NDArray[Any]:
         """Return the result [images, channels, positions] for maps [images, channels, height, width]."""
         images, kernel = len(maps), self.kernel

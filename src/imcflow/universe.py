@@ -38,6 +38,8 @@ PASSES: dict[str, str] = {
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
     "imc-map-crossbar": "imcflow.passes.imc_map_crossbar:ImcMapCrossbar",
     "imc-pack-weights": "imcflow.passes.imc_pack_weights:ImcPackWeights",
+    "imc-replicate-layers": "imcflow.passes.imc_replicate_layers:ImcReplicateLayers",
+    "imc-pipeline-layers": "imcflow.passes.imc_pipeline_layers:ImcPipelineLayers",
     "imc-infer-widths": "imcflow.passes.imc_infer_widths:ImcInferWidths",
     "imc-allocate-tracks": "imcflow.passes.imc_allocate_tracks:ImcAllocateTracks",
     "imc-verify-mapped": "imcflow.passes.imc_verify_mapped:ImcVerifyMapped",

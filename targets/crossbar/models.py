@@ -15,6 +15,7 @@ from imcflow.errors import TargetError
 from imcflow.runtime.program import MacroSummary
 from imcflow.targets.crossbar.cells import cells_scaled_linearly
 from imcflow.targets.crossbar.datapath import Activity, Block, BlockKind, Circuit
+from imcflow.targets.crossbar.fabric import FabricModel
 from imcflow.targets.crossbar.layers import Operand
 from imcflow.targets.crossbar.macro import Macro, MacroKind, is_power_of_two
 from imcflow.targets.crossbar.memory import Axis, Hierarchy, MemoryLevel, Move, Part, Port, simple_port, weight_cells
@@ -258,6 +259,17 @@ class CrossbarDescription(TargetDescription):
     """What runs the operations that no macro does; absent: they cost neither time nor energy, as in the references."""
     measurement: MeasurementModel | None = None
     """What was published, for a chip."""
+    fabric: FabricModel | None = None
+    """Sites and links, for layers that stream pixels to each other."""
+
+    @model_validator(mode="after")
+    def _sites_hold_the_macros(self) -> CrossbarDescription:
+        if self.fabric is not None and self.fabric.sites * self.fabric.crossbars_per_site != self.macro.macro_count:
+            raise ValueError(
+                f"fabric: {self.fabric.sites} sites of {self.fabric.crossbars_per_site} crossbars are not the "
+                f"{self.macro.macro_count} of macro_count"
+            )
+        return self
 
     def macro_kind(self) -> MacroKind:
         """Analog or digital."""

@@ -8,12 +8,12 @@ from random import Random
 import numpy as np
 import pytest
 
-from imcflow.passes.pipelining.deadlock import DeadlockError
 from imcflow.passes.pipelining.layers import Axis, Edge, Network, Stage
 from imcflow.passes.pipelining.networks import NetworkBuilder, convolution_chain, reference_network
 from imcflow.passes.pipelining.plan import PipelinePlan, WriteRule, simple_plan
 from imcflow.passes.pipelining.replay import Replay, replay, replay_bounded, replay_unbounded
 from imcflow.passes.pipelining.windows import Handshake, line_buffer_pixels
+from imcflow.runtime.pipeline.deadlock import DeadlockError
 
 TICKS = [
     (8, 2, 3, 1, 74),

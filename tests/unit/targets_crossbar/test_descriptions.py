@@ -29,7 +29,7 @@ rerun of its script; its energy counts one accumulator there where the circuit h
 
 
 def test_there_are_presets_for_chips_and_reference_arrays():
-    assert len(CROSSBARS) == 23
+    assert len(CROSSBARS) == 24
     assert set(CHIPS) <= set(CROSSBARS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imcflow.passes.pipelining.layers import PipelineError
+from imcflow.errors import ImcflowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +13,11 @@ class Wait:
     """One step that cannot happen before another one.
 
     Args:
-        stage: index of the stage that waits.
+        stage: number of the core or stage that waits.
         name: its name.
         step: its step, counted over the whole stream.
-        other: index of the stage it waits for.
-        other_name: that stage's name.
+        other: number of the one it waits for.
+        other_name: that one's name.
         other_step: the step it waits for.
         slots: size of the full ring between the two, 0 if the wait is for data.
     """
@@ -37,7 +37,7 @@ class Wait:
         return f"step {self.step} of '{self.name}' waits for data of {target}"
 
 
-class DeadlockError(PipelineError):
+class DeadlockError(ImcflowError):
     """A pipeline whose buffers are too small to ever finish.
 
     Args:

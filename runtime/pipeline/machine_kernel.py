@@ -1,0 +1,146 @@
+"""The compiled loop of the tick machine. Needs numba."""
+
+# numpy stubs call the element of an array an array; in compiled code it is a scalar.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+PRODUCER, CONSUMER, SLOTS, LINK, PIXELS = range(5)
+NEVER = 1 << 62
+
+
+@numba.njit(cache=True, nogil=True)
+def run(
+    images: int,
+    pixels: Ints,
+    copies: Ints,
+    ticks: Ints,
+    channels: Ints,
+    inputs: Ints,
+    first_input: Ints,
+    outputs: Ints,
+    first_output: Ints,
+    needs: Ints,
+    first_need: Ints,
+    freed: Ints,
+    first_freed: Ints,
+    first: Ints,
+    starts: Ints,
+    ends: Ints,
+    ended: Ints,
+) -> bool:
+    """Run until all is done or nothing can happen any more; return whether all is done.
+
+    Args:
+        images: of the stream.
+        pixels: per core and image.
+        copies: per core.
+        ticks: per core.
+        channels: int64 [channels, 5]: producer, consumer, slots, link ticks, producer pixels per image.
+        inputs, first_input: channels that each core receives.
+        outputs, first_output: channels that each core sends.
+        needs, first_need: per channel and consumer pixel, the producer pixel it waits for.
+        freed, first_freed: per channel and number of consumer pixels done, producer pixels free.
+        first: of each core in `starts` and `ends`.
+        starts, ends: filled.
+        ended: filled: pixels done, by core.
+    """
+    cores = len(pixels)
+    started = np.zeros(cores, np.int64)
+    now = 0
+    while True:
+        # A consumer's end frees the slot that its producer's result waits for, and producers come before consumers.
+        for core in range(cores - 1, -1, -1):
+            while ended[core] < started[core]:
+                step = ended[core]
+                if starts[first[core] + step] + ticks[core] > now:
+                    break
+                room = True
+                for at in range(first_output[core], first_output[core + 1]):
+                    channel = outputs[at]
+                    consumer = channels[channel, CONSUMER]
+                    image = ended[consumer] // pixels[consumer]
+                    rest = ended[consumer] - image * pixels[consumer]
+                    free = image * channels[channel, PIXELS] + freed[first_freed[channel] + rest]
+                    if step >= channels[channel, SLOTS] + free:
+                        room = False
+                        break
+                if not room:
+                    break
+                ends[first[core] + step] = now
+                ended[core] = step + 1
+        for core in range(cores):
+            while started[core] < pixels[core] * images and started[core] - ended[core] < copies[core]:
+                if (
+                    arrival(
+                        core,
+                        started[core],
+                        pixels,
+                        channels,
+                        inputs,
+                        first_input,
+                        needs,
+                        first_need,
+                        first,
+                        ends,
+                        ended,
+                    )
+                    > now
+                ):
+                    break
+                starts[first[core] + started[core]] = now
+                started[core] += 1
+        upcoming = NEVER
+        done = True
+        for core in range(cores):
+            if ended[core] < pixels[core] * images:
+                done = False
+            if ended[core] < started[core]:
+                due = starts[first[core] + ended[core]] + ticks[core]
+                if now < due < upcoming:
+                    upcoming = due
+            if started[core] < pixels[core] * images and started[core] - ended[core] < copies[core]:
+                due = arrival(
+                    core, started[core], pixels, channels, inputs, first_input, needs, first_need, first, ends, ended
+                )
+                if now < due < upcoming:
+                    upcoming = due
+        if done:
+            return True
+        if upcoming == NEVER:
+            return False
+        now = upcoming
+
+
+@numba.njit(cache=True, nogil=True)
+def arrival(
+    core: int,
+    step: int,
+    pixels: Ints,
+    channels: Ints,
+    inputs: Ints,
+    first_input: Ints,
+    needs: Ints,
+    first_need: Ints,
+    first: Ints,
+    ends: Ints,
+    ended: Ints,
+) -> int:
+    """Return the tick at which all that a pixel reads has arrived, or NEVER if some of it is not written yet."""
+    image = step // pixels[core]
+    rest = step - image * pixels[core]
+    latest = 0
+    for at in range(first_input[core], first_input[core + 1]):
+        channel = inputs[at]
+        producer = channels[channel, PRODUCER]
+        needed = image * channels[channel, PIXELS] + needs[first_need[channel] + rest]
+        if needed >= ended[producer]:
+            return NEVER
+        latest = max(latest, ends[first[producer] + needed] + channels[channel, LINK])
+    return latest
