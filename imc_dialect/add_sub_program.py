@@ -10,6 +10,8 @@ elements `x[k]`, k = (channel * kernel_height + kernel_row) * kernel_width + ker
 * operation j: `v = (lhs << lhs_shift) +/- (rhs << rhs_shift)`, its operands are earlier values (causality). At most
   one of the two shifts is not 0, and a subtraction shifts only its subtrahend, so that the low bits of every result
   are a plain copy of one operand;
+* lift: 2^k added to a value where it is made, so that it is never negative (offset binary); the constant that this adds
+  to an output is taken back in its bias, or belongs to the meaning of the program;
 * accumulation: `out[o] +/-= v << shift`, at most `MAX_SHIFT`;
 * slice: a range of window elements, the operations that need only these (and no other slice's), and the accumulations
   that need only these. A kernel streams slice by slice.
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 MAX_SHIFT = 31
+MAX_LIFT = 62
 NO_CELL = -1
 
 
@@ -92,6 +95,7 @@ class AddSubProgram:
         slice_inputs, slice_operations, slice_accumulations: int32 [slices + 1], range borders, from 0 to the count.
         values: intervals of all K + operations values, when `imc-infer-widths` has run.
         outputs: intervals of all outputs, when `imc-infer-widths` has run.
+        lift: uint8 [K + operations], 0 or 1 + k where 2^k is added to the value; None: nowhere.
         value_cells, output_cells: int32, cell of bit 0 within the array, or -1; when `imc-allocate-tracks` has run.
     """
 
@@ -112,6 +116,14 @@ class AddSubProgram:
     slice_accumulations: Int32Array
     values: Bounds | None = None
     outputs: Bounds | None = None
+    lift: ByteArray | None = None
+
+    @property
+    def lifts(self) -> Int64Array:
+        """What is added to each value, [K + operations]."""
+        if self.lift is None:
+            return np.zeros(self.input_count + self.operation_count, dtype=np.int64)
+        return np.where(self.lift > 0, np.int64(1) << np.maximum(self.lift.astype(np.int64) - 1, 0), 0)
 
     @property
     def operation_count(self) -> int:
@@ -171,13 +183,20 @@ class AddSubProgram:
             signed = np.where(self.accumulate_subtract, -weight, weight)
             np.add.at(matrix, (self.accumulate_output, self.accumulate_value), signed)
             return matrix
+        constant = self.constant()[:, None]
         block = max(1, min(self.input_count, 64_000_000 // (8 * (self.input_count + self.operation_count + 1))))
         for begin in range(0, self.input_count, block):
             end = min(begin + block, self.input_count)
             units = np.zeros((self.input_count, end - begin), dtype=np.int64)
             units[np.arange(begin, end), np.arange(end - begin)] = 1
-            matrix[:, begin:end] = evaluate(self, units) - self.bias[:, None]
+            matrix[:, begin:end] = evaluate(self, units) - constant
         return matrix
+
+    def constant(self) -> Int64Array:
+        """Return the outputs of the input 0: bias and lifts."""
+        if self.lift is None:
+            return self.bias
+        return evaluate(self, np.zeros((self.input_count, 1), dtype=np.int64))[:, 0]
 
 
 def evaluate(program: AddSubProgram, inputs: Int64Array) -> Int64Array:
@@ -192,10 +211,11 @@ def evaluate(program: AddSubProgram, inputs: Int64Array) -> Int64Array:
     """
     lanes = inputs.shape[1]
     values = np.zeros((program.input_count + program.operation_count, lanes), dtype=np.int64)
-    values[: program.input_count] = inputs
+    lifts: list[int] = program.lifts.tolist()
+    values[: program.input_count] = inputs + program.lifts[: program.input_count, None]
     for row, (lhs, rhs, lhs_shift, rhs_shift, subtract) in enumerate(program.operation_rows(), program.input_count):
         right = values[rhs] << rhs_shift
-        values[row] = (values[lhs] << lhs_shift) + (-right if subtract else right)
+        values[row] = (values[lhs] << lhs_shift) + (-right if subtract else right) + lifts[row]
     outputs = np.repeat(program.bias[:, None], lanes, axis=1)
     sign = 1 - 2 * program.accumulate_subtract.astype(np.int64)
     terms = (values[program.accumulate_value] << program.accumulate_shift[:, None].astype(np.int64)) * sign[:, None]
@@ -228,6 +248,10 @@ def _verify(program: AddSubProgram) -> None:
     output, value = program.accumulate_output, program.accumulate_value
     _check("accumulate_output", (output < 0) | (output >= program.output_count), "names an output that does not exist")
     _check("accumulate_value", (value < 0) | (value >= inputs + operations), "names a value that does not exist")
+    if program.lift is not None:
+        if len(program.lift) != inputs + operations:
+            raise AddSubError(f"add/sub program: {len(program.lift)} lifts for {inputs + operations} values")
+        _check("lift", program.lift > MAX_LIFT, f"adds more than 2^{MAX_LIFT - 1}")
     _verify_slices(program)
     for name, bounds, length in (
         ("values", program.values, inputs + operations),

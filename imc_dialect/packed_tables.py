@@ -68,6 +68,8 @@ def pack_program(program: AddSubProgram) -> bytes:
     for bounds in (program.values, program.outputs):
         if bounds is not None:
             columns += [("<i8", bounds.low), ("<i8", bounds.high)]
+    if program.lift is not None:
+        columns.append(("u1", program.lift))
     header = [
         FORMAT_VERSION,
         program.input_count,
@@ -75,7 +77,7 @@ def pack_program(program: AddSubProgram) -> bytes:
         program.operation_count,
         program.accumulation_count,
         program.slice_count,
-        (program.values is not None) + 2 * (program.outputs is not None),
+        (program.values is not None) + 2 * (program.outputs is not None) + 4 * (program.lift is not None),
     ]
     return _pack(header, columns)
 
@@ -88,8 +90,8 @@ def unpack_program(data: bytes) -> AddSubProgram:
     """
     reader = _Reader(data, _PROGRAM_HEADER)
     _, inputs, outputs, operations, accumulations, slices, bounds = reader.header
-    if bounds > 3:
-        raise ValueError(f"bounds marker {bounds} is outside 0 ... 3")
+    if bounds > 7:
+        raise ValueError(f"bounds marker {bounds} is outside 0 ... 7")
     columns: dict[str, Any] = {
         name: reader.take(dtype, count)
         for name, dtype, count in (
@@ -110,6 +112,7 @@ def unpack_program(data: bytes) -> AddSubProgram:
     }
     for name, present, count in (("values", bounds & 1, inputs + operations), ("outputs", bounds & 2, outputs)):
         columns[name] = Bounds(reader.take("<i8", count), reader.take("<i8", count)) if present else None
+    columns["lift"] = reader.take("u1", inputs + operations) if bounds & 4 else None
     reader.end()
     return AddSubProgram(input_count=inputs, output_count=outputs, **columns)
 

@@ -21,6 +21,7 @@ _OPERATION = re.compile(rf"v(\d+) = {_TERM} ([+-]) {_TERM}")
 _ACCUMULATION = re.compile(rf"y(\d+) ([+-])= {_TERM}")
 _SLICE = re.compile(r"slice (\d+)")
 _BIAS = re.compile(r"y(\d+) = (-?\d+)")
+_LIFT = re.compile(r"([xv])(\d+) \+= (\d+)")
 _INTERVAL = re.compile(r"([xvy])(\d+) in (-?\d+) \.\. (-?\d+)")
 _PLACED_HEADER = re.compile(r"version (\d+) tracks (\d+) domains (\d+) carry (\d+)")
 _FLAG_NAMES = {"zero": StepFlag.RESULT_IS_ZERO, "negated": StepFlag.NEGATED, "swapped": StepFlag.SWAPPED}
@@ -47,6 +48,8 @@ def program_lines(program: AddSubProgram) -> list[str]:
             sign = "-" if program.accumulate_subtract[row] else "+"
             value = term(int(program.accumulate_value[row]), int(program.accumulate_shift[row]))
             lines.append(f"y{program.accumulate_output[row]} {sign}= {value}")
+    if program.lift is not None:
+        lines += [f"{term(value, 0)} += {lift}" for value, lift in enumerate(program.lifts.tolist()) if lift]
     for bounds, first, letter in (
         (program.values, 0, "x"),
         (program.values, inputs, "v"),
@@ -71,6 +74,7 @@ class _ProgramRows:
     slice_inputs: list[int] = field(default_factory=lambda: [0])
     slice_operations: list[int] = field(default_factory=list[int])
     slice_accumulations: list[int] = field(default_factory=list[int])
+    lifts: dict[int, int] = field(default_factory=dict[int, int])
     value_intervals: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
     output_intervals: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
 
@@ -94,6 +98,10 @@ class _ProgramRows:
             self.accumulations.append((int(output), self.value(letter, number), int(shift or 0), int(sign == "-")))
         elif match := _BIAS.fullmatch(line):
             self.bias[int(match[1])] = int(match[2])
+        elif match := _LIFT.fullmatch(line):
+            if int(match[3]).bit_count() != 1:
+                return False
+            self.lifts[self.value(match[1], match[2])] = int(match[3]).bit_length()
         elif match := _INTERVAL.fullmatch(line):
             interval = int(match[3]), int(match[4])
             if match[1] == "y":
@@ -123,6 +131,11 @@ def program_from_lines(lines: Sequence[str]) -> AddSubProgram:
     outside = [output for output in rows.bias if output >= rows.outputs]
     if outside:
         raise ValueError(f"bias of output {outside[0]}, but there are {rows.outputs}")
+    unknown = [value for value in rows.lifts if value >= rows.inputs + len(rows.operations)]
+    if unknown:
+        raise ValueError(f"lift of value {unknown[0]}, but there are {rows.inputs + len(rows.operations)}")
+    lift = np.zeros(rows.inputs + len(rows.operations), dtype=np.uint8)
+    lift[list(rows.lifts.keys())] = list(rows.lifts.values())
     operations = np.array(rows.operations, dtype=np.int64).reshape(-1, 5)
     accumulations = np.array(rows.accumulations, dtype=np.int64).reshape(-1, 4)
     bias = np.zeros(rows.outputs, dtype=np.int64)
@@ -145,6 +158,7 @@ def program_from_lines(lines: Sequence[str]) -> AddSubProgram:
         slice_accumulations=np.array([*rows.slice_accumulations, len(accumulations)], dtype=np.int32),
         values=_bounds(rows.value_intervals, rows.inputs + len(operations), "values"),
         outputs=_bounds(rows.output_intervals, rows.outputs, "outputs"),
+        lift=lift if rows.lifts else None,
     )
 
 

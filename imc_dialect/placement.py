@@ -33,6 +33,8 @@ class StepKind(IntEnum):
     ACCUMULATE = 6  # r := r +/- a << shift, accumulation `index`
     SET = 7  # r := bias of output `index`
     STORE = 8  # output `index` := a
+    LIFT = 9  # r: the lift of value `index` is added; a holds 1
+    ONE = 10  # the cell r := 1
 
 
 class StepFlag(IntEnum):

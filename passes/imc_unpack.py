@@ -67,6 +67,11 @@ class ImcUnpack(ModulePass):
             if layer.placements is not None:
                 raise PassFailedException(f"{self.name}: {describe(layer)} has placements, which have no SSA form")
             programs = [part.program() for part in layer.programs]
+            if any(program.lift is not None for program in programs):
+                raise PassFailedException(
+                    f"{self.name}: {describe(layer)} has offset values, which have no SSA form; "
+                    "unpack before imc-infer-widths{offset-binary=true}"
+                )
             rows = sum(program.operation_count + program.accumulation_count for program in programs)
             if rows > self.limit:
                 raise PassFailedException(f"{self.name}: {describe(layer)} has {rows} rows, the limit is {self.limit}")

@@ -103,7 +103,7 @@ def place_program(
     value = -1
     for limit in limits:
         cells, used = job.accumulators(limit)
-        if used < 0 or (limit != geometry.domains and used > geometry.word_tracks * SPREAD_SHARE):
+        if used < 0 or (limit != geometry.domains and used > job.word_tracks * SPREAD_SHARE):
             continue
         placement, value = job.values(cells, used)
         if placement is not None:
@@ -132,6 +132,16 @@ class _Job:
     direct: NDArray[np.bool_]
     in_place: bool
 
+    @property
+    def lifted(self) -> bool:
+        """Whether some value is lifted: the last track for words then holds a 1."""
+        return self.program.lift is not None
+
+    @property
+    def word_tracks(self) -> int:
+        """Tracks for words, less that of the 1."""
+        return self.geometry.word_tracks - self.lifted
+
     def accumulators(self, limit: int) -> tuple[NDArray[np.int32], int]:
         """Cells of the accumulators below domain `limit`, tracks counted from 0, and their tracks; -1 for no room."""
         from imcflow.passes.allocation.place import place_accumulators
@@ -143,7 +153,7 @@ class _Job:
             self.program.accumulate_output,
             self.program.outputs.bits,
             ~self.direct,
-            self.geometry.word_tracks,
+            self.word_tracks,
             self.geometry.domains,
             limit,
         )
@@ -152,7 +162,7 @@ class _Job:
         """Place everything with the accumulators on the upper tracks; or return the value that finds no room."""
         from imcflow.passes.allocation.place import place_steps
 
-        program, tracks, domains = self.program, self.geometry.word_tracks, self.geometry.domains
+        program, tracks, domains = self.program, self.word_tracks, self.geometry.domains
         assert program.values is not None
         assert program.outputs is not None
         value_tracks = tracks - accumulator_tracks
@@ -178,6 +188,8 @@ class _Job:
             program.outputs.bits,
             np.where(cells >= 0, cells + value_tracks * domains, cells).astype(np.int32),
             program.bias != 0,
+            np.zeros(len(self.words), dtype=np.uint8) if program.lift is None else program.lift,
+            tracks * domains if self.lifted else -1,
             tracks,
             domains,
             value_tracks,
@@ -193,7 +205,7 @@ class _Job:
         )
         if count < 0:
             return None, -1 - count
-        carry = tracks * domains
+        carry = self.geometry.word_tracks * domains
         kind, flags = kind[:count].copy(), flags[:count].copy()
         index, a, b, r = (column[:count].copy() for column in (index, a, b, r))
         return Placement(self.geometry.tracks, domains, carry, kind, flags, index, a, b, r), -1

@@ -19,7 +19,7 @@ U64 = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
 NONE = -1
-CLEAR, IN_PLACE, COPY, START, SET, STORE = 0, 3, 4, 5, 7, 8
+CLEAR, IN_PLACE, COPY, START, SET, STORE, LIFT, ONE = 0, 3, 4, 5, 7, 8, 9, 10
 """Values of `imcflow.dialect.placement.StepKind`."""
 ZERO, NEGATED, SWAPPED = 1, 2, 4
 """Values of `imcflow.dialect.placement.StepFlag`."""
@@ -94,6 +94,8 @@ def place_steps(
     output_bits: I32,
     output_cells: I32,
     has_bias: Flags,
+    lift: U8,
+    one: int,
     tracks: int,
     domains: int,
     value_tracks: int,
@@ -108,6 +110,8 @@ def place_steps(
     out_r: I32,
 ) -> int:
     """Place every word of a schedule and write the steps of a `Placement`.
+
+    A lifted value is followed by a LIFT, which reads the cell `one`.
 
     Values live on tracks 0 .. value_tracks, accumulators (`output_cells`) on the tracks above. Values that are used
     once live briefly and take turns on the first `scratch_tracks`; the others take turns on the rest. A word avoids
@@ -138,6 +142,10 @@ def place_steps(
         elif kind[step] == ACCUMULATE:
             uses[accumulate_value[index[step]]] += 1
 
+    if one != NONE:
+        out_kind[count], out_flags[count], out_index[count] = ONE, 0, 0
+        out_a[count], out_b[count], out_r[count] = NONE, NONE, one
+        count += 1
     # Accumulators start from 0: one sweep over all their tracks.
     accumulator_top = 0
     for output in range(len(output_cells)):
@@ -330,6 +338,10 @@ def place_steps(
             out_kind[count], out_flags[count], out_index[count] = what, flags, item
             out_a[count], out_b[count], out_r[count] = a, b, r
             count += 1
+            if lift[value]:
+                out_kind[count], out_flags[count], out_index[count] = LIFT, 0, value
+                out_a[count], out_b[count], out_r[count] = one, NONE, r
+                count += 1
             if what != LOAD:
                 if copied != NONE:
                     set_cells(free, copied, word_bits[right], domains, True)

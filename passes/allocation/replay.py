@@ -78,6 +78,7 @@ def check_placement(
         word_bits(program, loaded_bits),
         program.outputs.bits,
         program.bias != 0,
+        np.zeros(len(program.values.low), dtype=np.uint8) if program.lift is None else program.lift,
         stored,
     )
     if step >= 0:

@@ -1,7 +1,8 @@
 """Compiled replay of a placement. Needs numba.
 
 Every cell has a content number: which bit of which word it holds. Value v has the number v, the accumulator of output
-o after k accumulations the number `values + o`, with the count kept aside; `ZERO` is a known 0 and `OTHER` unknown.
+o after k accumulations the number `values + o`, with the count kept aside; `ZERO` is a known 0, `HOLDS_ONE`
+a known 1 and `OTHER` unknown. A value that still misses its lift has the number of the value plus `unlifted`.
 Complaints are numbered as in `imcflow.passes.allocation.replay.COMPLAINTS`.
 """
 
@@ -18,9 +19,9 @@ I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-CLEAR, LOAD, OPERATE, IN_PLACE, COPY, START, ACCUMULATE, SET, STORE = range(9)
+CLEAR, LOAD, OPERATE, IN_PLACE, COPY, START, ACCUMULATE, SET, STORE, LIFT, ONE = range(11)
 RESULT_IS_ZERO, NEGATED, SWAPPED = 1, 2, 4
-OTHER, ZERO = -1, -2
+OTHER, ZERO, HOLDS_ONE = -1, -2, -3
 OUTSIDE, ONE_TRACK, NOT_THERE, NOT_ZERO, NO_SUCH, TWICE, ORDER = 1, 2, 3, 4, 5, 6, 7
 
 
@@ -44,6 +45,7 @@ def replay(
     word_bits: I32,
     output_bits: I32,
     has_bias: Flags,
+    lift: U8,
     stored: Flags,
 ) -> tuple[int, int]:
     """Return (first wrong step, complaint), or (-1, 0); `stored` receives which outputs were stored."""
@@ -54,6 +56,7 @@ def replay(
     outputs = len(output_bits)
     operations = len(lhs)
     accumulations = len(accumulate_output)
+    unlifted = values + outputs
     needed = np.zeros(outputs, np.int32)
     done = np.zeros(accumulations, np.bool_)
     only_value = np.full(outputs, -1, np.int32)
@@ -70,13 +73,15 @@ def replay(
             limit = inputs
         elif what in (OPERATE, IN_PLACE):
             limit = operations
-        elif what == COPY:
+        elif what in (COPY, LIFT):
             limit = values
+        elif what == ONE:
+            limit = 1
         elif what in (START, ACCUMULATE):
             limit = accumulations
         elif what in (SET, STORE):
             limit = outputs
-        if what > STORE or item < 0 or item > limit or (item == limit and what != CLEAR):
+        if what > ONE or item < 0 or item > limit or (item == limit and what != CLEAR):
             return step, NO_SUCH
         if what == CLEAR:
             for word in range(item):
@@ -85,7 +90,11 @@ def replay(
                 _write(content, bit, r[step] + word * domains, b[step], ZERO)
             continue
         bits, number = 0, 0
-        if what in (LOAD, OPERATE, IN_PLACE, COPY):
+        if what == ONE:
+            number, bits = HOLDS_ONE, 1
+        elif what == LIFT:
+            number, bits = item, word_bits[item]
+        elif what in (LOAD, OPERATE, IN_PLACE, COPY):
             number = item if what in (LOAD, COPY) else inputs + item
             bits = word_bits[number]
         elif what in (START, ACCUMULATE):
@@ -124,6 +133,13 @@ def replay(
                 other_track = b[step] // domains
                 if other_track in (track, r[step] // domains) or other_track >= carry // domains:
                     return step, ONE_TRACK
+        elif what == LIFT:
+            if not lift[item] or not _holds(content, bit, r[step], bits, unlifted + item, tracks, domains):
+                return step, NOT_THERE
+            if not _holds(content, bit, a[step], 1, HOLDS_ONE, tracks, domains):
+                return step, NOT_THERE
+            if a[step] // domains == r[step] // domains:
+                return step, ONE_TRACK
         elif what == COPY:
             if not _holds(content, bit, a[step], value_bits[number], number, tracks, domains):
                 return step, NOT_THERE
@@ -160,6 +176,8 @@ def replay(
                 return step, NOT_THERE
             stored[item] = True
             continue
+        if what in (LOAD, OPERATE, IN_PLACE) and lift[number]:
+            number += unlifted
         _write(content, bit, r[step], bits, number)
     return -1, 0
 

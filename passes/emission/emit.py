@@ -13,6 +13,7 @@ import numpy as np
 
 from imcflow.dialect.placement import StepFlag, StepKind
 from imcflow.errors import ImcflowError
+from imcflow.passes.allocation.allocate import word_bits
 from imcflow.runtime.isa import Flag, Opcode, instruction_dtype
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def emit_instructions(program: AddSubProgram, placement: Placement, layer: str, 
     if program.values is None or program.outputs is None:
         raise ImcflowError(f"{layer}: a program without intervals cannot be emitted")
     _check_widths(program, layer)
-    count = _instructions_per_step(program, placement)
+    count = _instructions_per_step(program, placement, at)
     start = np.concatenate([[0], np.cumsum(count)])
     table: Table = np.zeros(int(start[-1]), dtype=instruction_dtype())
     writer = _Writer(program, program.values, program.outputs, placement, table, start[:-1], count)
@@ -78,6 +79,7 @@ def emit_instructions(program: AddSubProgram, placement: Placement, layer: str, 
     writer.starts()
     writer.accumulations()
     writer.biases()
+    writer.lifts(at)
     writer.stores(at)
     carries = placement.tracks - placement.carry // placement.domains
     if carries > 1:
@@ -146,7 +148,7 @@ def _check_widths(program: AddSubProgram, layer: str) -> None:
         raise ImcflowError(f"{layer}: bias {program.bias[large[0]]} of output {large[0]} does not fit 32 bits")
 
 
-def _instructions_per_step(program: AddSubProgram, placement: Placement) -> Column:
+def _instructions_per_step(program: AddSubProgram, placement: Placement, at: EmissionPoint) -> Column:
     """One instruction per step; shifted operations take two, parts without bits none."""
     count = np.ones(placement.step_count, dtype=np.int64)
     assert program.values is not None
@@ -160,6 +162,11 @@ def _instructions_per_step(program: AddSubProgram, placement: Placement) -> Colu
     accumulation = placement.index[accumulates]
     room = program.outputs.bits[program.accumulate_output[accumulation]] - program.accumulate_shift[accumulation]
     count[accumulates] = room > 0
+    if program.lift is not None:
+        lifts = np.flatnonzero(placement.kind == StepKind.LIFT)
+        value = placement.index[lifts]
+        # A lift beyond the word changes none of its bits: -5 ... -3 are the low bits of 3 ... 5.
+        count[lifts] = program.lift[value] <= word_bits(program, at.loaded_bits)[value]
     return count
 
 
@@ -365,6 +372,24 @@ class _Writer:
             r=self.placement.r[steps],
             r_bits=self.outputs.bits[output],
             imm=self.program.bias[output],
+        )
+
+    def lifts(self, at: EmissionPoint) -> None:
+        """A constant power of two: the cell that holds 1 is added at its bit."""
+        _, _, ones = self._steps(StepKind.ONE)
+        self._put(ones, opcode=Opcode.SET, r=self.placement.r[self.placement.kind == StepKind.ONE], r_bits=1, imm=1)
+        steps, value, rows = self._steps(StepKind.LIFT)
+        if self.program.lift is None:
+            return
+        bit = self.program.lift[value] - np.int32(1)
+        self._put(
+            rows,
+            opcode=Opcode.ADD_INTO,
+            a=self.placement.a[steps],
+            a_bits=1,
+            r=self.placement.r[steps] + bit,
+            r_bits=word_bits(self.program, at.loaded_bits)[value] - bit,
+            c=self.placement.carry,
         )
 
     def stores(self, at: EmissionPoint) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ LARGEST_WEIGHT_SUM = 1 << 61
 """Intervals stay below this magnitude, so that their int64 sums cannot overflow."""
 
 
-def infer_bounds(program: AddSubProgram, inputs: Bounds) -> AddSubProgram:
+def infer_bounds(program: AddSubProgram, inputs: Bounds, *, liftable: NDArray[np.bool_] | None = None) -> AddSubProgram:
     """Return the program with the exact interval of every value and output.
 
     Every value is a linear form of the window elements; its interval follows from its coefficients, so operands that
@@ -24,6 +25,8 @@ def infer_bounds(program: AddSubProgram, inputs: Bounds) -> AddSubProgram:
     Args:
         program: a verified program.
         inputs: intervals of the window elements [input_count].
+        liftable: values to lift if they may be negative [input_count + operations]. The outputs then hold a constant
+            more, which is `constant() - bias` of the result.
 
     Raises:
         AddSubError: a value may leave the range of 62 bits.
@@ -34,6 +37,7 @@ def infer_bounds(program: AddSubProgram, inputs: Bounds) -> AddSubProgram:
     low, high = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     low[: program.input_count], high[: program.input_count] = inputs.low, inputs.high
     output_low, output_high = program.bias.copy(), program.bias.copy()
+    lift = np.zeros(count, dtype=np.uint8)
     overflow = value_intervals(
         program.input_count,
         program.lhs,
@@ -50,10 +54,13 @@ def infer_bounds(program: AddSubProgram, inputs: Bounds) -> AddSubProgram:
         high,
         output_low,
         output_high,
+        np.zeros(count, dtype=np.bool_) if liftable is None else liftable,
+        lift,
     )
     if overflow >= 0:
         raise AddSubError(f"add/sub program: value {overflow} may leave the range of 62 bits")
-    return program.with_bounds(Bounds(low, high), Bounds(output_low, output_high))
+    lifted = replace(program, lift=lift if lift.any() else None)
+    return lifted.with_bounds(Bounds(low, high), Bounds(output_low, output_high))
 
 
 def input_bounds(bits: int, signed: bool, pad_value: int, elements: int) -> Bounds:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -19,6 +20,15 @@ def _grown(column: I64, size: int) -> I64:
     larger = np.empty(max(size, 2 * len(column)), column.dtype)
     larger[: len(column)] = column
     return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def _lift_of(low: int) -> int:
+    """1 + k for the least 2^k that makes a negative `low` positive or 0: the word becomes no longer by it."""
+    lift = 1
+    while (np.int64(1) << (lift - 1)) < -low:
+        lift += 1
+    return lift
 
 
 @numba.njit(cache=True, nogil=True)
@@ -38,8 +48,13 @@ def value_intervals(
     high: I64,
     output_low: I64,
     output_high: I64,
+    liftable: Flags,
+    lift: U8,
 ) -> int:
     """Fill `low` and `high` beyond the inputs, and add every output's interval to `output_low` and `output_high`.
+
+    Values that are `liftable` and may be negative get a lift, 1 + k for 2^k, which makes them words without sign of the
+    same length at most; intervals, those of the inputs too, are those of the lifted values.
 
     The coefficients of a value are kept as a list sorted by input. The form of an output is dense and scattered.
 
@@ -47,6 +62,11 @@ def value_intervals(
         -1, or the first value (or accumulated value) whose interval exceeds `limit`.
     """
     operations = len(lhs)
+    constant = np.zeros(inputs + operations, np.int64)
+    for value in range(inputs):
+        if liftable[value] and low[value] < 0:
+            lift[value] = _lift_of(low[value])
+            constant[value] = np.int64(1) << (lift[value] - 1)
     start = np.empty(inputs + operations + 1, np.int64)
     index = np.empty(4 * (inputs + operations) + 16, np.int64)
     factor = np.empty(4 * (inputs + operations) + 16, np.int64)
@@ -88,12 +108,23 @@ def value_intervals(
             if abs(float(coefficient)) * largest > limit or most > limit or least < -limit:
                 return inputs + operation
         start[inputs + operation + 1] = free
-        low[inputs + operation], high[inputs + operation] = least, most
-    return _output_intervals(
+        result = inputs + operation
+        constant[result] = scale_a * constant[a] + scale_b * constant[b]
+        least, most = least + constant[result], most + constant[result]
+        if liftable[result] and least < 0:
+            lift[result] = _lift_of(least)
+            added = np.int64(1) << (lift[result] - 1)
+            constant[result] += added
+            least, most = least + added, most + added
+        if most > limit or least < -limit:
+            return result
+        low[result], high[result] = least, most
+    overflow = _output_intervals(
         inputs,
         start,
         index,
         factor,
+        constant,
         accumulate_output,
         accumulate_value,
         accumulate_shift,
@@ -104,6 +135,10 @@ def value_intervals(
         output_low,
         output_high,
     )
+    for value in range(inputs):
+        low[value] += constant[value]
+        high[value] += constant[value]
+    return overflow
 
 
 @numba.njit(cache=True, nogil=True)
@@ -112,6 +147,7 @@ def _output_intervals(
     start: I64,
     index: I64,
     factor: I64,
+    constant: I64,
     accumulate_output: I32,
     accumulate_value: I32,
     accumulate_shift: U8,
@@ -134,6 +170,8 @@ def _output_intervals(
             if accumulate_subtract[term]:
                 scale = -scale
             value = accumulate_value[term]
+            output_low[output] += scale * constant[value]
+            output_high[output] += scale * constant[value]
             for at in range(start[value], start[value + 1]):
                 form[index[at]] += scale * factor[at]
             end += 1

@@ -23,26 +23,34 @@ from imcflow.passes.imc_verify_program import ImcVerifyProgram
 from imcflow.runtime.execution.run import run_program
 
 
-def mapping(scope: str, in_place: bool, target: str):
+def mapping(scope: str, in_place: bool, target: str, effort: str, offset_binary: bool):
     return (
         ImcUnroll(target),
-        ImcReduceArithmetic(scope, target),
+        ImcReduceArithmetic(scope, target, effort, repairs=2),
         ImcUnpack(limit=1_000_000),
         ImcPack(),
-        ImcInferWidths(),
+        ImcInferWidths(offset_binary, target),
         ImcAllocateTracks(target, in_place),
         ImcVerifyMapped(target),
     )
 
 
 @pytest.mark.parametrize("target", ["rtm-ap-256", "rtm-ap-256-or"])
-@given(seed=st.integers(0, 2**32 - 1), scope=st.sampled_from(("auto", "0", "1", "2")), in_place=st.booleans())
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    scope=st.sampled_from(("auto", "0", "1", "2")),
+    effort=st.sampled_from(("default", "max")),
+    in_place=st.booleans(),
+    offset_binary=st.booleans(),
+)
 @settings(max_examples=12)
-def test_each_pass_and_the_program_give_the_same_integers(target: str, seed: int, scope: str, in_place: bool):
+def test_each_pass_and_the_program_give_the_same_integers(
+    target: str, seed: int, scope: str, in_place: bool, effort: str, offset_binary: bool
+):
     builder = NetworkBuilder(seed)
     module, images, context = builder.module(), builder.images(), make_context()
     expected = interpret(module, {"input0": images})["output0"]
-    for compiler_pass in mapping(scope, in_place, target):
+    for compiler_pass in mapping(scope, in_place, target, effort, offset_binary):
         compiler_pass.apply(context, module)
         module.verify()
         result = interpret(module, {"input0": images})["output0"]

@@ -13,6 +13,7 @@ from imcflow.dialect.placement import Placement
 from imcflow.passes.allocation.allocate import ArrayGeometry, place_program
 from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
 from imcflow.passes.reduction.intervals import infer_bounds
+from imcflow.passes.reduction.offsets import lift_values
 from imcflow.passes.reduction.reduce import COUNT_ONLY, OR_LATCH, STRICT, reduce_matrix
 
 
@@ -56,7 +57,11 @@ def compile_layer(seed: int, geometry: ArrayGeometry) -> Layer:
         cycles=(STRICT, OR_LATCH, COUNT_ONLY)[int(rng.integers(3))],
         share=bool(rng.integers(4)),
     )
-    return Layer(matrix, bounds, bias, infer_bounds(program, bounds), geometry, bool(rng.integers(2)))
+    program, in_place = infer_bounds(program, bounds), bool(rng.integers(2))
+    if rng.integers(2):
+        program, moved = lift_values(program, bounds, movable=bool(rng.integers(4)))
+        bias = bias + moved
+    return Layer(matrix, bounds, bias, program, geometry, in_place)
 
 
 geometries = st.builds(ArrayGeometry, st.integers(60, 90), st.sampled_from((32, 64, 100, 128)))
