@@ -37,14 +37,15 @@ def packing_summary(result: PackingResult) -> str:
     )
 
 
-def packing_text(result: PackingResult, most_planes: int = MOST_PLANES) -> str:
+def packing_text(result: PackingResult, most_planes: int = MOST_PLANES, heading: str | None = None) -> str:
     """Who sits in which plane of which macro, with a bar for the use of each plane.
 
     Args:
         result: the placement.
         most_planes: planes listed per macro.
+        heading: first line; default the summary.
     """
-    lines = [packing_summary(result)]
+    lines = [packing_summary(result) if heading is None else heading]
     for macro, planes in enumerate(_planes(result)):
         used = sum(len(plane) > 0 for plane in planes)
         lines.append(f"macro {macro}: {used} planes used, {_use(result, planes):.1%} of them filled")
@@ -57,12 +58,13 @@ def packing_text(result: PackingResult, most_planes: int = MOST_PLANES) -> str:
     return "\n".join(lines) + "\n"
 
 
-def packing_svg(result: PackingResult, most_planes: int = MOST_PLANES) -> str:
+def packing_svg(result: PackingResult, most_planes: int = MOST_PLANES, heading: str | None = None) -> str:
     """The placement as one SVG document: a block of planes per macro, a colour per layer, names as tooltips.
 
     Args:
         result: the placement.
         most_planes: planes drawn per macro.
+        heading: title of the document; default the summary.
     """
     body: list[str] = []
     top = TITLE_PX
@@ -83,7 +85,9 @@ def packing_svg(result: PackingResult, most_planes: int = MOST_PLANES) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'font-family="sans-serif" font-size="11">\n'
-        f"<title>{escape(packing_summary(result))}</title>\n" + "\n".join(body) + "\n</svg>\n"
+        f"<title>{escape(packing_summary(result) if heading is None else heading)}</title>\n"
+        + "\n".join(body)
+        + "\n</svg>\n"
     )
 
 

@@ -13,6 +13,7 @@ from imcflow.errors import ImcflowError
 if TYPE_CHECKING:
     import numpy as np
 
+    from imcflow.passes.packing.program_placement import ProgramPlacement
     from imcflow.runtime.counters import ProgramCounters
     from imcflow.runtime.crossbar.converters import AnalogNoise
     from imcflow.runtime.program import Program, Step
@@ -244,6 +245,39 @@ class CompiledProgram:
         if isinstance(found, CrossbarKernel):
             return "".join(f"{line}\n" for line in tile_instruction_lines(found.instructions))
         return disassemble(found, self.program.target)
+
+    def weights_text(self) -> str:
+        """Return which layer's weights lie in which plane of which macro, a line per plane; crossbar programs only.
+
+        Raises:
+            ImcflowError: the program has no crossbar kernels.
+        """
+        from imcflow.passes.packing.pictures import packing_text
+
+        placed = self._placement()
+        reloaded = "".join(
+            f"{name}: {weights:,} weights are loaded in every inference\n" for name, weights in placed.reloaded.items()
+        )
+        return packing_text(placed.placement, heading=placed.heading) + reloaded
+
+    def weights_svg(self) -> str:
+        """Return the picture of `weights_text` as an SVG document.
+
+        Raises:
+            ImcflowError: the program has no crossbar kernels.
+        """
+        from imcflow.passes.packing.pictures import packing_svg
+
+        placed = self._placement()
+        return packing_svg(placed.placement, heading=placed.heading)
+
+    def _placement(self) -> ProgramPlacement:
+        from imcflow.passes.packing.program_placement import program_placement
+
+        placed = program_placement(self.program)
+        if placed is None:
+            raise ImcflowError(f"program '{self.program.name}' has no crossbar kernels whose weights could be shown")
+        return placed
 
     def summary(self) -> dict[str, object]:
         """Return the facts of the program as a JSON object with stable keys."""

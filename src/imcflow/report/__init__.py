@@ -21,6 +21,7 @@ SECTIONS = (
     "imcflow.report.sections.timeline:timeline",
     "imcflow.report.sections.sensitivity:sensitivity",
     "imcflow.report.sections.memory:memory",
+    "imcflow.report.sections.weights:weights",
     "imcflow.report.sections.source_map:source_map",
     "imcflow.report.sections.description:description",
 )

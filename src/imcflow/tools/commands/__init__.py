@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from imcflow.tools.commands import check, compare, compile, cost, demo, inspect, report, run, schedule, targets
+from imcflow.tools.commands import check, compare, compile, cost, demo, explore, inspect, report, run, schedule, targets
 
 app = typer.Typer(
     name="imcflow",
@@ -14,6 +14,6 @@ app = typer.Typer(
     help="Compile neural networks for in-memory-computing hardware and run the result bit by bit.",
 )
 
-for command in (demo, compile, run, check, cost, compare, report, schedule, inspect):
+for command in (demo, compile, run, check, cost, compare, explore, report, schedule, inspect):
     app.command(name=command.NAME)(command.command)
 app.add_typer(targets.app, name="targets")

@@ -15,14 +15,25 @@ def command(
     step: Annotated[
         str | None, typer.Option("--assembly", metavar="STEP", help="disassemble this step (name or number)")
     ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="show which weights lie in which plane of which macro")
+    ] = False,
+    weights_svg: Annotated[
+        Path | None, typer.Option("--weights-svg", metavar="FILE.svg", help="draw the same picture into a file")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Show target, ports, steps, instruction counts and source nodes of PROGRAM; or the assembly of one step."""
+    """Show target, ports, steps and source nodes of PROGRAM; or the assembly of one step; or where its weights lie."""
     from imcflow import api
     from imcflow.tools.output import print_json, print_text
 
     compiled = api.load(program)
-    if step is not None:
+    if weights_svg is not None:
+        weights_svg.write_text(compiled.weights_svg(), encoding="utf-8")
+        print_text(f"wrote {weights_svg}")
+    elif weights:
+        print_text(compiled.weights_text())
+    elif step is not None:
         print_text(compiled.assembly(step))
     elif json:
         print_json(compiled.summary())
