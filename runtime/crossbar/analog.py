@@ -55,6 +55,9 @@ class AnalogKernel:
         self._cycles = -(-kernel.window.bits // converters.macro.bits_per_cycle)
         self.dtype = np.dtype(np.float32 if _sums_fit_float32(kernel, converters) else np.float64)
         self._windows = DigitWindows(kernel.window, converters.macro.bits_per_cycle, self.dtype)
+        # Found here, by one thread: what workers found for themselves might not live as long as its address is used.
+        self._quantiles = quantile_pieces()
+        self._function = convert_function(wide=self.dtype == np.float64, noisy=converters.noise.read_cells > 0)
         self._tiles = self._arranged()
 
     def _arranged(self) -> list[Tile]:
@@ -125,11 +128,10 @@ class AnalogKernel:
         shape[Shape.LANES], shape[Shape.STRIDE] = product.last_lane - product.first_lane, per_image
         shape[Shape.KEY], shape[Shape.FIRST_IMAGE] = tile.noise_key, first_image
         if noise.read_cells:
-            shape[Shape.QUANTILES] = address(quantile_pieces())
-        function = convert_function(wide=self.dtype == np.float64, noisy=noise.read_cells > 0)
+            shape[Shape.QUANTILES] = address(self._quantiles)
         for output, scales in tile.targets:
             target = sums[output:, :, product.first_lane :]
-            function(address(read), address(target), address(scales), address(shape))
+            self._function(address(read), address(target), address(scales), address(shape))
 
 
 def _sums_fit_float32(kernel: CrossbarKernel, converters: Converters) -> bool:

@@ -83,13 +83,20 @@ class CrossbarStep:
             stored = self.stored(sums.astype(np.int64, copy=False) + kernel.bias[:, None])
             result[first:last] = stored.reshape(len(stored), last - first, -1).transpose(1, 0, 2)
 
-        pool.run(images, per_part, [partial(part, memory=memory) for memory in pool.memories])
+        pool.run(images, per_part, [partial(part, memory=memory) for memory in pool.memories], self._kernel_name)
         return result
+
+    @property
+    def _kernel_name(self) -> str:
+        if self._exact is not None:
+            return f"exact {self._exact.dtype}"
+        return "literal" if self._analog is None else f"analog {self._analog.dtype}"
 
     def _step_tables(self) -> StepTables | None:
         """Return the compiled stores, if all channels go through step functions."""
         if self._tabled and self._tables is None:
-            self._tables = StepTables(self.kernel)
+            sums = np.dtype(np.float64) if self._exact is None else self._exact.dtype
+            self._tables = StepTables(self.kernel, sums, self._dtype)
         return self._tables
 
     @property

@@ -51,8 +51,16 @@ class _Channel:
 class StepTables:
     """The stores of a checked kernel whose channels all go through step functions."""
 
-    def __init__(self, kernel: CrossbarKernel) -> None:
-        """Arrange the step table and the bias of a kernel."""
+    def __init__(self, kernel: CrossbarKernel, sums: np.dtype[Any], result: np.dtype[Any]) -> None:
+        """Arrange the step table and the bias of a kernel.
+
+        Args:
+            kernel: the kernel.
+            sums: float32 or float64.
+            result: an integer type.
+        """
+        self._dtypes = (sums, result)
+        self._function = lookup_function(wide=sums.itemsize == 8, result_bytes=result.itemsize)
         channels = [_channel(kernel, number) for number in range(kernel.output.channels)]
         found = [channel.buckets() for channel in channels]
         self._comparisons = max(FEWEST_COMPARISONS, *(comparisons for *_, comparisons in found))
@@ -75,16 +83,19 @@ class StepTables:
         """Fill `result` [images, channels, positions] from sums without bias.
 
         Args:
-            sums: integers, float32 or float64 [channels, images * positions].
-            result: of an integer type.
+            sums: integers [channels, images * positions].
+            result: of the type given before.
         """
         images, channels, positions = result.shape
         if sums.shape != (channels, images * positions) or channels != len(self._records):
             raise ValueError(f"sums of shape {sums.shape} for a result of shape {result.shape}")
         if not (sums.flags.c_contiguous and result.flags.c_contiguous):
             raise ValueError("sums and result must be contiguous")
-        function = lookup_function(wide=sums.dtype == np.float64, result_bytes=result.dtype.itemsize)
-        function(address(sums), address(result), address(self._records), channels, images, positions, self._comparisons)
+        if (sums.dtype, result.dtype) != self._dtypes:
+            raise ValueError(f"sums of {sums.dtype} for a result of {result.dtype}")
+        self._function(
+            address(sums), address(result), address(self._records), channels, images, positions, self._comparisons
+        )
 
 
 def _channel(kernel: CrossbarKernel, number: int) -> _Channel:

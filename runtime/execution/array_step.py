@@ -65,6 +65,7 @@ class ArrayStep:
         self._lanes = images * stream.lanes_per_image
         self.blocks = -(-self._lanes // (64 * words))
         fidelity = settings.fidelity
+        self._kernel_name = f"{fidelity} x{64 * words}"
         self._function = kernel(KernelKey(fidelity, words, settings.or_latch and fidelity != "word"))
         self._layouts = [
             ImageLayout(window, images, planes)
@@ -162,7 +163,7 @@ class ArrayStep:
         counters = np.zeros((workers, Counter.SIZE), np.int64)
         runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
         per_call = max(1, min(-(-self.blocks // (4 * workers)), RANGE_ROWS // max(1, rows)))
-        pool.run(self.blocks, per_call, runners)
+        pool.run(self.blocks, per_call, runners, self._kernel_name)
         return counters.sum(axis=0)
 
     def _runner(self, worker: int, counters: NDArray[np.int64]) -> RangeRunner:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from imcflow.runtime.execution.watch import Watch
 from imcflow.runtime.execution.workspace import Workspace
 
 RangeRunner = Callable[[int, int], None]
@@ -35,6 +36,7 @@ class BlockPool:
             memories: scratch memory of each worker, to be used again by the next pool; None: new ones.
         """
         self.threads = threads
+        self.watch: Watch | None = None
         self.memories = [Workspace() for _ in range(threads)] if memories is None else list(memories)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
@@ -45,14 +47,18 @@ class BlockPool:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, block_count: int, blocks_per_call: int, runners: Sequence[RangeRunner]) -> None:
+    def run(self, block_count: int, blocks_per_call: int, runners: Sequence[RangeRunner], kernel: str = "") -> None:
         """Run all blocks.
 
         Args:
             block_count: number of blocks.
             blocks_per_call: blocks of one range; a range is not interruptible.
             runners: one per worker, each with its own state memory.
+            kernel: what runs, for a trace.
         """
+        watch = self.watch
+        if watch is not None:
+            runners = [watch.watched(runner, worker, kernel) for worker, runner in enumerate(runners)]
         starts = iter(range(0, block_count, blocks_per_call))
         if self._pool is None or len(runners) == 1 or block_count <= blocks_per_call:
             for start in starts:

@@ -30,7 +30,7 @@ def run_in_parts(op: str, call: Call, batched: Sequence[bool], pool: BlockPool) 
         operand[:1].nbytes for operand, has_batch in zip(call.operands, batched, strict=True) if has_batch
     )
     per_part = max(1, min(PART_BYTES // max(1, image_bytes), -(-images // pool.threads)))
-    if op in MOVES_ONLY or per_part >= images:
+    if op in MOVES_ONLY or (per_part >= images and pool.watch is None):
         return run_operation(op, call)
     result = np.empty(call.shape, call.dtype)
 
@@ -41,5 +41,5 @@ def run_in_parts(op: str, call: Call, batched: Sequence[bool], pool: BlockPool) 
         ]
         result[first:last] = run_operation(op, replace(call, operands=operands, shape=(last - first, *call.shape[1:])))
 
-    pool.run(images, per_part, [run] * pool.threads)
+    pool.run(images, per_part, [run] * pool.threads, f"numpy {op}")
     return result

@@ -21,6 +21,7 @@ from imcflow.runtime.execution.inputs import checked_inputs
 from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_per_chunk, last_uses
 from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
+from imcflow.runtime.execution.watch import TimeLimit, Trace, Watch
 from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS, Counter
 from imcflow.runtime.kernels.module import Fidelity
@@ -50,6 +51,8 @@ def run_program(
     keep: Sequence[str] = (),
     block_words: int | None = None,
     noise: AnalogNoise | None = None,
+    time_limit_s: float | None = None,
+    trace: Trace | None = None,
 ) -> Arrays:
     """Run a program on a batch.
 
@@ -67,6 +70,8 @@ def run_program(
         keep: names of further tensors to return, as they are stored.
         block_words: 64-lane words per block; None: fitted to the number of lanes.
         noise: disturbances of analog macros; None: none.
+        time_limit_s: how long the run may take; None: any time.
+        trace: gets what ran when; None: nothing is recorded.
 
     Returns:
         The outputs by name in the model's types, and the tensors in `keep`.
@@ -74,10 +79,18 @@ def run_program(
     Raises:
         InputError: an array is missing, unknown, or has the wrong shape, type or range; or `keep` names no tensor.
         ImcflowError: the memory budget is too small for one image.
+        TimeLimitError: the time is over.
         ProgramError: the program cannot be executed.
     """
     run = ProgramRun(program, fidelity=fidelity, threads=threads, block_words=block_words, noise=noise)
-    return run(inputs, memory_bytes=memory_bytes, on_progress=on_progress, keep=keep)
+    return run(
+        inputs,
+        memory_bytes=memory_bytes,
+        on_progress=on_progress,
+        keep=keep,
+        time_limit_s=time_limit_s,
+        trace=trace,
+    )
 
 
 class ProgramRun:
@@ -126,8 +139,12 @@ class ProgramRun:
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         on_progress: OnProgress | None = None,
         keep: Sequence[str] = (),
+        time_limit_s: float | None = None,
+        trace: Trace | None = None,
     ) -> Arrays:
         """Run on a batch; see `run_program`."""
+        limit = None if time_limit_s is None else TimeLimit(time_limit_s)
+        watch = None if limit is None and trace is None else Watch(trace, limit)
         program = self._program
         tensors, batch = checked_inputs(program, inputs)
         kept = self._kept_tensors(keep)
@@ -140,6 +157,7 @@ class ProgramRun:
             chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
             total = -(-batch // chunk) * len(program.steps)
             with BlockPool(self._threads, self._memories) as pool:
+                pool.watch = watch
                 for number, start in enumerate(range(0, batch, chunk)):
                     stop = min(start + chunk, batch)
                     part = {tensor: array[start:stop] for tensor, array in tensors.items()}
@@ -184,12 +202,16 @@ class ProgramRun:
         first_image, images = part[0], part[1] - part[0]
         uses = last_uses(self._program, kept)
         for index, step in enumerate(self._program.steps):
+            if pool.watch is not None:
+                pool.watch.begin(step.name)
             if isinstance(step, ApKernel):
                 self._run_array_step(index, step, tensors, images, pool)
             elif isinstance(step, CrossbarKernel):
                 self._run_crossbar_step(index, step, tensors, first_image, pool)
             else:
                 self._run_digital_op(step, tensors, images, pool)
+            if pool.watch is not None:
+                pool.watch.end()
             for tensor in [tensor for tensor in tensors if uses[tensor] <= index]:
                 del tensors[tensor]
             report(index, step.name)

@@ -62,7 +62,7 @@ class Shape(IntEnum):
 
 @cache
 def convert_function(*, wide: bool, noisy: bool) -> ConvertFunction:
-    """Return the compiled loop, for float64 (`wide`) or float32 sums, with noise or without a trace of it."""
+    """Return the compiled loop for float64 (`wide`) or float32 sums, with or without noise; ask from one thread."""
     code = NativeCode(_ir(wide=wide, noisy=noisy))
     _modules.append(code)
     signature = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_void_p)

@@ -116,6 +116,8 @@ class ScheduledRun:
         finished = 0
         for index, (number, first, stop, unit) in enumerate(self._tasks):
             work = self._works[number]
+            if pool.watch is not None:
+                pool.watch.begin(work.step.name)
             for tensor in work.written:
                 if tensor not in tensors:
                     tensors[tensor] = _unwritten(self._program.tensors[tensor], images)
@@ -125,6 +127,8 @@ class ScheduledRun:
                 self._run_macro(work, first, stop, unit, tensors, part, sums)
             else:
                 self._run_digital(work, first, stop, tensors, images, pool)
+            if pool.watch is not None:
+                pool.watch.end()
             for tensor in [tensor for tensor in tensors if self._last_read.get(tensor, -1) == index]:
                 if tensor not in keep:
                     del tensors[tensor]

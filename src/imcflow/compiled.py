@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imcflow.passes.packing.program_placement import ProgramPlacement
     from imcflow.runtime.counters import ProgramCounters
     from imcflow.runtime.crossbar.converters import AnalogNoise
+    from imcflow.runtime.execution.watch import Trace
     from imcflow.runtime.program import Program, Step
     from imcflow.targets.ap_cost import ProgramCost
     from imcflow.targets.crossbar.program_report import CrossbarProgramCost
@@ -94,10 +95,13 @@ class CompiledProgram:
         keep: Sequence[str] = (),
         on_progress: OnProgress | None = None,
         noise: AnalogNoise | None = None,
+        time_limit_s: float | None = None,
+        trace: Trace | None = None,
     ) -> RunResult:
         """Execute the program and also return the tensors named in `keep` and the time of each step.
 
-        `noise` disturbs analog macros.
+        `noise` disturbs analog macros; a run that takes longer than `time_limit_s` ends with an ImcflowError; `trace`
+        gets what ran when.
         """
         from imcflow.runtime.execution.run import DEFAULT_MEMORY_BYTES, run_program
 
@@ -121,6 +125,8 @@ class CompiledProgram:
             on_progress=step_done,
             keep=tuple(keep),
             noise=noise,
+            time_limit_s=time_limit_s,
+            trace=trace,
         )
         outputs = {port.name: result[port.name] for port in self.program.outputs}
         kept = {name: array for name, array in result.items() if name not in outputs}

@@ -291,13 +291,7 @@ class CrossbarDescription(TargetDescription):
         )
 
     def crossbar_macro(self) -> Macro:
-        """The macro for the cost model.
-
-        Raises:
-            TargetError: cells hold several bits; the model has one-bit cells only.
-        """
-        if self.macro.cell_bits > 1:
-            raise TargetError(f"target {self.name}: cells of {self.macro.cell_bits} bits run, but are not costed")
+        """The macro for the cost model; its prices hold for one-bit cells, see `check_costed`."""
         area, converter = self.macro.cell_area_um2_per_bit, self.macro.adc_energy_fj_per_conversion
         return Macro(
             kind=self.macro_kind(),
@@ -315,12 +309,22 @@ class CrossbarDescription(TargetDescription):
             cells=cells_scaled_linearly(self.macro.technology_nm),
         )
 
+    def check_costed(self) -> None:
+        """The cost model covers the cells.
+
+        Raises:
+            TargetError: cells hold several bits.
+        """
+        if self.macro.cell_bits > 1:
+            raise TargetError(f"target {self.name}: cells of {self.macro.cell_bits} bits run, but are not costed")
+
     def crossbar_target(self) -> CrossbarTarget:
         """Macro and memory for the cost model.
 
         Raises:
-            TargetError: the description has no memory.
+            TargetError: the description has no memory, or cells of several bits.
         """
+        self.check_costed()
         if self.memory is None:
             raise TargetError(f"target {self.name} describes a macro without memory: no layer can be costed on it")
         idle = self.macro.idle_power_mw

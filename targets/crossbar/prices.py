@@ -63,8 +63,9 @@ def prices(target: CrossbarDescription) -> Prices:
     """Return the prices of a description.
 
     Raises:
-        TargetError: the description has no memory.
+        TargetError: the description has no memory, or cells of several bits.
     """
+    target.check_costed()
     memory = target.memory
     if memory is None:
         raise TargetError(f"target {target.name} describes a macro without memory: no program can be costed on it")

@@ -160,7 +160,8 @@ def test_step_tables_count_the_thresholds_reached(
     reached = (sums[:, :, None] + kernel.bias[:, None, None] >= thresholds[:, None, :]).sum(axis=2)
     expected = kernel.step_low[:, None] + (levels - reached if descending else reached)
     result = np.zeros((5, 4, 12), np.int16)
-    StepTables(kernel).store(np.ascontiguousarray(sums, np.float64 if wide else np.float32), result)
+    dtype = np.dtype(np.float64 if wide else np.float32)
+    StepTables(kernel, dtype, result.dtype).store(np.ascontiguousarray(sums, dtype), result)
     np.testing.assert_array_equal(result.transpose(1, 0, 2).reshape(4, 60), expected)
 
 

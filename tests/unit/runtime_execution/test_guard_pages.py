@@ -15,7 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from crossbar_kernels import kernel_of, macro_with
 
+from imcflow.runtime.crossbar.converters import AnalogNoise
+from imcflow.runtime.crossbar.step import CrossbarStep
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
 from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.prepare import prepare_kernel
@@ -24,7 +27,7 @@ from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.workspace import Workspace
 from imcflow.runtime.kernels.layout import WORD_COUNTS
 from imcflow.runtime.kernels.module import Fidelity
-from imcflow.runtime.program import ApKernel, ElementType
+from imcflow.runtime.program import ApKernel, ApOutput, ElementType, Window
 
 StreamMaker = Callable[[int], tuple[ApKernel, list[np.ndarray]]]
 PAGE = mmap.PAGESIZE
@@ -107,3 +110,32 @@ def test_the_guard_catches_one_byte() -> None:
 def test_kernels_stay_inside_their_buffers(random_stream: StreamMaker, seed: int, fidelity: Fidelity) -> None:
     kernel, tensors = random_stream(seed)
     assert exit_code(run_all, kernel, tensors, fidelity) == 0
+
+
+def run_crossbar(wide: bool, noisy: bool, positions: int) -> None:
+    """Window elements, column sums, accumulators and stored results in guarded memory, on an analog macro."""
+    macro = macro_with(adc_levels=255, bits_per_cycle=1 if wide else 8, cell_bits=8)
+    rng = np.random.default_rng(positions)
+    weights = rng.integers(-8, 8, (9, 3 * 3 * 3))
+    kernel = kernel_of(weights, rng.integers(-50, 50, 9), macro, input_bits=8)
+    window = Window(0, 3, 5, positions, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1, 8, True)
+    output = ApOutput(1, 9, 5, positions, 8, True)
+    thresholds = np.sort(rng.integers(-3000, 3000, (9, 255)), axis=1)
+    low, ascending = np.full(9, -128), np.zeros(9, np.bool_)
+    kernel = dataclasses.replace(
+        kernel, window=window, output=output, step_thresholds=thresholds, step_low=low, step_descending=ascending
+    )
+    noise = AnalogNoise(read_cells=1.0 if noisy else 0.0, conductance=0.1 if wide else 0.0)
+    maps = rng.integers(-128, 128, (3, 3, 5, positions)).astype(np.int8)
+    for at_end in (False, True):
+        memory = GuardedWorkspace(at_end)
+        step = CrossbarStep(kernel, macro, noise, np.dtype(np.int8), literal=False)
+        with BlockPool(1, [memory]) as pool:
+            step.run(maps, 0, pool)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("positions", [1, 7, 8, 17])
+def test_crossbar_kernels_stay_inside_their_buffers(wide: bool, noisy: bool, positions: int) -> None:
+    assert exit_code(run_crossbar, wide, noisy, positions) == 0

@@ -21,19 +21,31 @@ def command(
     fidelity: Annotated[str, typer.Option("--fidelity", help="word or micro")] = "word",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="default: all cores")] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="working memory, such as 512M or 2G")] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="show the time of every step")] = False,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", metavar="SECONDS", help="give up when execution takes longer")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="show the time of every layer and its kernel")] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option("--trace", metavar="FILE.json", help="write a timeline for Perfetto or chrome://tracing"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Execute PROGRAM on every image of IN.npz (axis 0 is the batch)."""
+    import json as json_format
     import time
+    from dataclasses import asdict
 
     from imcflow import api
     from imcflow.arrays import read_arrays, write_arrays
+    from imcflow.runtime.execution.watch import Trace
+    from imcflow.tools.atomic_file import write_bytes_atomically
     from imcflow.tools.output import print_json, print_text, table
     from imcflow.tools.progress import progress
 
     compiled = api.load(program)
     arrays = read_arrays(inputs)
+    recorded = Trace() if profile or trace is not None else None
     started = time.perf_counter()
     with progress(f"running {program.name}") as on_progress:
         result = compiled.run_detailed(
@@ -42,10 +54,14 @@ def command(
             threads=threads,
             memory_bytes=None if memory is None else api.parse_bytes(memory),
             on_progress=on_progress,
+            time_limit_s=time_limit,
+            trace=recorded,
         )
     seconds = time.perf_counter() - started
     if output is not None:
         write_arrays(output, result.outputs)
+    if trace is not None and recorded is not None:
+        write_bytes_atomically(trace, json_format.dumps(recorded.to_json()).encode())
     images = next((len(array) for array in result.outputs.values()), 0)
     if json:
         values: dict[str, object] = {
@@ -56,12 +72,14 @@ def command(
             "outputs": {name: {"shape": list(a.shape), "dtype": str(a.dtype)} for name, a in result.outputs.items()},
             "output_file": None if output is None else str(output),
         }
-        if profile:
+        if profile and recorded is not None:
             values["step_seconds"] = [{"step": name, "seconds": spent} for name, spent in result.step_seconds]
+            values["profile"] = [asdict(step) for step in recorded.step_times()]
         print_json(values)
         return
-    if profile:
-        print_text(table(["step", "ms"], [[name, spent * 1e3] for name, spent in result.step_seconds]))
+    if profile and recorded is not None:
+        rows = [[step.step, step.kernel, step.ranges, step.wall_ms, step.kernel_ms] for step in recorded.step_times()]
+        print_text(table(["step", "kernel", "ranges", "ms", "ms in the kernel, all threads"], rows))
     shapes = ", ".join(f"{name} {list(array.shape)} {array.dtype}" for name, array in result.outputs.items())
     print_text(f"{images} images in {seconds:.3f} s ({fidelity}): {shapes}")
     if output is not None:
