@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.passes import ModulePass
 
@@ -14,8 +14,9 @@ from imcflow.dialect.attributes import Unit
 from imcflow.dialect.constants import constant_array
 from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_network import ConstantOp, Conv2dOp, GemmOp, MaxPoolOp, SumPoolOp
+from imcflow.dialect.ops_quantise import ThresholdOp
 from imcflow.dialect.types import integer_element_of, is_float, shape_of, value_range
-from imcflow.passes.units import bind
+from imcflow.passes.units import SEPARATE, bind
 
 if TYPE_CHECKING:
     from xdsl.ir import Operation
@@ -51,11 +52,14 @@ class ImcAssignUnits(ModulePass):
 
     Options:
         target: preset name or YAML file.
+        separate_steps: keep step functions apart from the layers before them, so that the sums are stored and a run can
+            return them; slower, for looking inside.
     """
 
     name = "imc-assign-units"
 
     target: str = "rtm-ap-256"
+    separate_steps: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Set the attribute on every op."""
@@ -72,6 +76,8 @@ class ImcAssignUnits(ModulePass):
                 bind(candidate, crossbar_unit_for(candidate, macro))
             elif units is not None:
                 bind(candidate, unit_for(candidate, units))
+            if self.separate_steps and isinstance(candidate, ThresholdOp):
+                candidate.attributes[SEPARATE] = UnitAttr()
 
 
 def unit_for(op: Operation, units: ApUnits) -> Unit:

@@ -54,6 +54,10 @@ class ImcFoldThresholds(ModulePass):
     max_levels: int = 1023
     """Most thresholds per channel: 1023 gives 10-bit results, what 8-bit activations need where they are summed."""
 
+    keep_bits: int = 0
+    """Integers of at most this many bits stay tensors of their own instead of joining the next step function: more
+    steps, for looking inside."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the network in place."""
         block = network_block(op)
@@ -66,7 +70,7 @@ class ImcFoldThresholds(ModulePass):
         for op in reversed(list(block.ops)):
             if op.parent is None or not isinstance(op, ELEMENTWISE) or is_float(op.results[0]):
                 continue
-            for chain in find_chains(op):
+            for chain in find_chains(op, self.keep_bits):
                 if self._replace(chain):
                     erase_dead(block)
                     break

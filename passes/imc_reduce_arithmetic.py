@@ -106,7 +106,9 @@ class ImcReduceArithmetic(ModulePass):
         repairs = float(self.repairs) if self.effort == "max" else 0.0
         channel = program.input_count // (len(layer.inputs) * layer.map_shape[0])
         if self.scope == AUTO and len(layer.inputs) == 1:
-            reduced = reduce_in_best_scope(matrix, inputs, program.bias, channel, target, describe(layer), repairs)
+            reduced = reduce_in_best_scope(
+                matrix, inputs, program.bias, channel, target, describe(layer), repairs, loaded_bits(layer)
+            )
         else:
             group = 0 if self.scope == AUTO or len(layer.inputs) > 1 else int(self.scope) * channel
             reduced = reduce_matrix(

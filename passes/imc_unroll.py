@@ -26,7 +26,7 @@ from imcflow.dialect.types import integer_element_of, is_float, shape_of, tensor
 from imcflow.errors import ImcflowError
 from imcflow.passes.network.edit import erase_dead
 from imcflow.passes.network.ranges import analyse
-from imcflow.passes.units import runs_on
+from imcflow.passes.units import SEPARATE, runs_on
 
 if TYPE_CHECKING:
     import numpy as np
@@ -268,12 +268,13 @@ def _channel_range(interval: Interval, channels: int, geometry: Mapping[str, Att
 
 
 def only_step_function(op: Operation) -> ThresholdOp | None:
-    """Return the step function with constant thresholds that is the only user of the result, if there is one."""
+    """Return the step function with constant thresholds that is the only user of the result, if it may join."""
     uses = list(op.results[0].uses)
     if len(uses) != 1 or uses[0].index != 0 or not isinstance(uses[0].operation, ThresholdOp):
         return None
     threshold = uses[0].operation
-    return None if constant_array(threshold.thresholds) is None else threshold
+    apart = SEPARATE in threshold.attributes or constant_array(threshold.thresholds) is None
+    return None if apart else threshold
 
 
 def replace_layer(op: Operation, new: Operation, sources: list[Operation], intervals: dict[SSAValue, Interval]) -> None:

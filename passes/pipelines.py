@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from imcflow.errors import ImcflowError
+
 AP_LEVELS = (
     "imc-assign-units{{target={target}}}",
     "imc-unroll{{target={target}}}",
@@ -34,6 +36,8 @@ PIPELINED_LEVELS = (
 
 DEFAULT_ACTIVATION_BITS = 8
 
+ARITHMETICS = ("onnx", "litert")
+"""What quantised layers compute: what the ONNX file says, or what LiteRT's reference kernels do."""
 
 SCHEDULING = (
     "imc-map-layers{{target={target} strategy={strategy}}}",
@@ -50,6 +54,7 @@ def default_pipeline(
     activation_bits: int | None = None,
     schedule: str | None = None,
     layout: str | None = None,
+    arithmetic: str = "onnx",
 ) -> str:
     """Return the pipeline that compiles a network for a target.
 
@@ -60,12 +65,12 @@ def default_pipeline(
         activation_bits: bits of the calibrated activations.
         schedule: strategy of `imc-map-layers`, to let layers overlap; None: one layer after the other.
         layout: of the weights on crossbar macros, an option of `imc-pack-weights`; default what the target can do.
+        arithmetic: one of `ARITHMETICS`.
 
     Raises:
         TargetError: there is no such target, or it is wrong.
-        ImcflowError: a layout for a target without macros.
+        ImcflowError: the arithmetic is unknown, or a layout is for a target without macros.
     """
-    from imcflow.errors import ImcflowError
     from imcflow.passes.crossbar_target import is_crossbar_target, load_crossbar_target
 
     crossbar = is_crossbar_target(target)
@@ -76,16 +81,22 @@ def default_pipeline(
         if layout is not None:
             raise ImcflowError(f"--layout {layout}: target {target} gives every tile a crossbar of its own")
         levels = PIPELINED_LEVELS
-    passes = quantising_passes(calibration=calibration, activation_bits=activation_bits)
+    passes = quantising_passes(calibration=calibration, activation_bits=activation_bits, arithmetic=arithmetic)
     if schedule is not None:
         levels = (*levels[:-1], *SCHEDULING, levels[-1])
     options = {"target": quoted(target), "strategy": quoted(schedule or ""), "layout": quoted(layout or "auto")}
     return ",".join([*passes, *(text.format(**options) for text in levels)])
 
 
-def quantising_passes(*, calibration: str | None = None, activation_bits: int | None = None) -> list[str]:
-    """Return the passes from the network to the quantised level; arguments as for `default_pipeline`."""
-    passes = ["imc-verify-network", "imc-canonicalize", "imc-lift-scales"]
+def quantising_passes(
+    *, calibration: str | None = None, activation_bits: int | None = None, arithmetic: str = "onnx"
+) -> list[str]:
+    """Return the passes from the network to the quantised level; arguments and errors as for `default_pipeline`."""
+    if arithmetic not in ARITHMETICS:
+        raise ImcflowError(f"arithmetic '{arithmetic}' is unknown; choose {' or '.join(ARITHMETICS)}")
+    passes = ["imc-verify-network", "imc-canonicalize"]
+    passes += ["imc-round-as-litert"] if arithmetic == "litert" else []
+    passes += ["imc-lift-scales"]
     if calibration is not None:
         bits = DEFAULT_ACTIVATION_BITS if activation_bits is None else activation_bits
         passes += [
@@ -93,7 +104,7 @@ def quantising_passes(*, calibration: str | None = None, activation_bits: int | 
             f"imc-quantize-activations{{calibration={quoted(calibration)} bits={bits}}}",
             "imc-lift-scales",
         ]
-    passes += ["imc-fold-thresholds", "imc-canonicalize{fold-scales=true}", "imc-narrow-ranges"]
+    passes += ["imc-fold-sums", "imc-fold-thresholds", "imc-canonicalize{fold-scales=true}", "imc-narrow-ranges"]
     return [*passes, "imc-verify-quantised"]
 
 

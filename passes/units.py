@@ -6,6 +6,9 @@ from xdsl.ir import Operation
 
 from imcflow.dialect.attributes import UNIT_ATTRIBUTE, Unit, UnitAttr
 
+SEPARATE = "imc.separate"
+"""Attribute of a step function that does not join the layer before it."""
+
 
 def unit_of(op: Operation) -> Unit | None:
     """Return the unit an op is bound to, or None before `imc-assign-units`."""

@@ -39,6 +39,7 @@ def reduce_in_best_scope(
     target: ApTarget,
     layer: str,
     repairs_per_term: float = 0.0,
+    loaded_bits: NDArray[np.int32] | None = None,
 ) -> AddSubProgram:
     """Return the program of the scope that takes the fewest cycles.
 
@@ -55,6 +56,7 @@ def reduce_in_best_scope(
         layer: name for messages.
         repairs_per_term: effort of the search for fewer operations, in the scope chosen without it; its program is
             taken if it fits and takes fewer cycles.
+        loaded_bits: bits in which each window element is loaded, if more than its interval needs.
 
     Raises:
         CapacityError: not even slices of one channel fit.
@@ -64,7 +66,9 @@ def reduce_in_best_scope(
     sample = min(channels, first * SAMPLE_SCOPES)
     part = slice(0, sample * channel)
     terms = np.count_nonzero(matrix[:, part]) / max(sample, 1)
-    trial = _Trial(matrix[:, part], Bounds(inputs.low[part], inputs.high[part]), bias, channel, target, layer)
+    sampled = Bounds(inputs.low[part], inputs.high[part])
+    loaded = None if loaded_bits is None else loaded_bits[part]
+    trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded)
     scope = chosen = first
     best: AddSubProgram | None = None
     fewest = 0.0
@@ -84,7 +88,7 @@ def reduce_in_best_scope(
         if scope >= sample or scope < first or 2 * scope * terms > LARGEST_SEARCH_TERMS:
             break
         scope *= 2
-    whole = _Trial(matrix, inputs, bias, channel, target, layer)
+    whole = _Trial(matrix, inputs, bias, channel, target, layer, loaded_bits)
     while sample != channels:
         try:
             best, fewest = whole.compile(chosen)
@@ -112,6 +116,7 @@ class _Trial:
     channel: int
     target: ApTarget
     layer: str
+    loaded_bits: NDArray[np.int32] | None
 
     def compile(self, scope: int, repairs_per_term: float = 0.0) -> tuple[AddSubProgram, float]:
         """Program and cycles with slices of `scope` channels.
@@ -129,16 +134,18 @@ class _Trial:
             cycles=self.target.cycles,
             repairs_per_term=repairs_per_term,
         )
-        return program, emitted_cycles(infer_bounds(program, self.inputs), self.target, self.layer)
+        return program, emitted_cycles(infer_bounds(program, self.inputs), self.target, self.layer, self.loaded_bits)
 
 
-def emitted_cycles(program: AddSubProgram, target: ApTarget, layer: str) -> float:
+def emitted_cycles(
+    program: AddSubProgram, target: ApTarget, layer: str, loaded_bits: NDArray[np.int32] | None = None
+) -> float:
     """Return the search, write, shift and load cycles of the instruction table of a program with intervals.
 
     Raises:
         CapacityError: the program does not fit the array.
     """
-    placement = place_program(program, target.geometry, layer)
+    placement = place_program(program, target.geometry, layer, loaded_bits=loaded_bits)
     table = emit_instructions(program, placement, layer, EmissionPoint())
     passes = table_passes(table, or_latch=target.summary.or_latch)
     weights = target.weights

@@ -43,14 +43,59 @@ class IntegerLayer:
     real_bias: NDArray[np.float32] | None
 
 
+@dataclass(frozen=True, eq=False)
+class Accumulators:
+    """The integer result of a linear layer.
+
+    Attributes:
+        integers: the sums, bias and zero point of the input included.
+        scale: float64 [M]: the product of the scales of input and weights, not rounded to float32.
+        real_bias: float32 [M] to add after the scale, or None.
+    """
+
+    integers: SSAValue
+    scale: NDArray[np.float64]
+    real_bias: NDArray[np.float32] | None
+
+
 def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weight_bits: int) -> SSAValue | str:
     """Return the real result of the layer computed by an integer layer, or why the weights or scales forbid that."""
+    sums = integer_sums(editor, op, form, max_weight_bits)
+    if isinstance(sums, str):
+        return sums
+    channel_shape = (-1,) + (1,) * (len(shape_of(op.result)) - 2)
+    scale = collapse(sums.scale.reshape(channel_shape))
+    zero = np.zeros((1,) * scale.ndim, np.int64)
+    real = materialise(editor, Quantised(sums.integers, scale, zero))
+    if sums.real_bias is None:
+        return real
+    constant = editor.value(float_constant(sums.real_bias.reshape(channel_shape)))
+    return editor.value(AddOp(real, constant, f32))
+
+
+def integer_sums(
+    editor: Editor,
+    op: Conv2dOp | GemmOp,
+    form: Quantised,
+    max_weight_bits: int,
+    *,
+    stored_bias: NDArray[np.int64] | None = None,
+) -> Accumulators | str:
+    """Insert the layer over integers, or say why the weights or scales forbid that.
+
+    Args:
+        editor: where to insert.
+        op: the layer over real numbers.
+        form: its input as integers.
+        max_weight_bits: weights that need more are refused.
+        stored_bias: int64 [M], the bias in steps of the accumulators, used instead of the layer's own.
+    """
     found = weight_form(op.weights, max_weight_bits)
     if isinstance(found, str):
         return found
     if not is_uniform(form.zero) and _is_padded(op):
         form = _centred(editor, form)
-    layer = _integer_layer(op, form, found, max_weight_bits)
+    layer = _integer_layer(op, form, found, max_weight_bits, stored_bias)
     if isinstance(layer, str):
         return layer
     value = widened(editor, form.integers, layer.pad_value, layer.pad_value) if layer.pad_value else form.integers
@@ -64,29 +109,20 @@ def lift_linear(editor: Editor, op: Conv2dOp | GemmOp, form: Quantised, max_weig
     weights = editor.value(integer_constant(layer.weights, weight_type(layer.weights)))
     bias = editor.value(integer_constant(layer.bias)) if np.any(layer.bias) else None
     if isinstance(op, Conv2dOp):
-        accumulators = editor.value(
-            Conv2dOp(
-                value,
-                weights,
-                element,
-                bias=bias,
-                strides=op.strides.get_values(),
-                pads=op.pads.get_values(),
-                dilations=op.dilations.get_values(),
-                groups=op.groups.value.data,
-                pad_value=layer.pad_value,
-            )
+        sums: Conv2dOp | GemmOp = Conv2dOp(
+            value,
+            weights,
+            element,
+            bias=bias,
+            strides=op.strides.get_values(),
+            pads=op.pads.get_values(),
+            dilations=op.dilations.get_values(),
+            groups=op.groups.value.data,
+            pad_value=layer.pad_value,
         )
     else:
-        accumulators = editor.value(GemmOp(value, weights, element, bias=bias))
-    channel_shape = (-1,) + (1,) * (len(shape_of(op.result)) - 2)
-    scale = collapse(layer.scale.reshape(channel_shape))
-    zero = np.zeros((1,) * scale.ndim, np.int64)
-    real = materialise(editor, Quantised(accumulators, scale, zero))
-    if layer.real_bias is None:
-        return real
-    constant = editor.value(float_constant(layer.real_bias.reshape(channel_shape)))
-    return editor.value(AddOp(real, constant, f32))
+        sums = GemmOp(value, weights, element, bias=bias)
+    return Accumulators(editor.value(sums), layer.scale, layer.real_bias)
 
 
 def _centred(editor: Editor, form: Quantised) -> Quantised:
@@ -103,7 +139,11 @@ def _is_padded(op: Conv2dOp | GemmOp) -> bool:
 
 
 def _integer_layer(
-    op: Conv2dOp | GemmOp, form: Quantised, found: ScaledWeights, max_weight_bits: int
+    op: Conv2dOp | GemmOp,
+    form: Quantised,
+    found: ScaledWeights,
+    max_weight_bits: int,
+    stored_bias: NDArray[np.int64] | None,
 ) -> IntegerLayer | str:
     combined = _fold_input_scale(op, form, found)
     if isinstance(combined, str):
@@ -115,7 +155,9 @@ def _integer_layer(
         return "a scale is zero or infinite"
     bias = -_dot_with_zero(op, weights, form.zero)
     real_bias: NDArray[np.float32] | None = None
-    if op.bias is not None:
+    if stored_bias is not None:
+        bias = bias + stored_bias
+    elif op.bias is not None:
         constant = constant_value(op.bias)
         if constant is None:
             return "the bias is not constant"

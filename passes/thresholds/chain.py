@@ -33,7 +33,7 @@ from imcflow.dialect.ops_elementwise import (
 )
 from imcflow.dialect.ops_network import BatchNormOp
 from imcflow.dialect.ops_quantise import BipolarOp, DequantizeOp, QuantizeOp, RequantizeOp, ThresholdOp
-from imcflow.dialect.types import is_float, shape_of
+from imcflow.dialect.types import integer_element_of, is_float, shape_of
 from imcflow.passes.network.constants import constant_value, per_image
 
 MONOTONE = (
@@ -131,10 +131,11 @@ class Chain:
         return True
 
 
-def find_chains(sink: Operation) -> list[Chain]:
+def find_chains(sink: Operation, keep_bits: int = 0) -> list[Chain]:
     """Return the chains that end in `sink` and start in one integer tensor, the longest first.
 
-    An integer value that other ops read too is not crossed: it exists anyway, so it is the source.
+    An integer value that other ops read too is not crossed: it exists anyway, so it is the source. One of at most
+    `keep_bits` bits is not crossed either.
     """
     constants: dict[SSAValue, NDArray[Any]] = {}
     inside: list[Operation] = [sink]
@@ -146,7 +147,7 @@ def find_chains(sink: Operation) -> list[Chain]:
             (source,) = frontier
             if not is_float(source) and shape_of(source) == shape:
                 found.insert(0, _chain(source, inside, constants))
-        crossed = next((value for value in frontier if _can_cross(value, inside, shape)), None)
+        crossed = next((value for value in frontier if _can_cross(value, inside, shape, keep_bits)), None)
         if crossed is None or not isinstance(crossed.owner, Operation):
             break
         more = _varying(crossed.owner, constants)
@@ -179,11 +180,13 @@ def _is_per_channel(array: NDArray[Any], rank: int) -> bool:
     return image is not None and all(size == 1 for size in image.shape[1:])
 
 
-def _can_cross(value: SSAValue, inside: Sequence[Operation], shape: tuple[int, ...]) -> bool:
+def _can_cross(value: SSAValue, inside: Sequence[Operation], shape: tuple[int, ...], keep_bits: int) -> bool:
     op = value.owner
     if not isinstance(op, ELEMENTWISE) or shape_of(value) != shape:
         return False
-    return is_float(value) or all(use.operation in inside for use in value.uses)
+    if is_float(value):
+        return True
+    return integer_element_of(value).bitwidth > keep_bits and all(use.operation in inside for use in value.uses)
 
 
 def _chain(source: SSAValue, inside: Sequence[Operation], constants: dict[SSAValue, NDArray[Any]]) -> Chain:

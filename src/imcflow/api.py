@@ -37,6 +37,8 @@ class CompileOptions:
         calibration: `.npz` of sample inputs, for models with floating-point activations.
         activation_bits: bits of the calibrated activations.
         layout: of the weights on crossbar macros, see `imc-pack-weights`; default what the target can do.
+        arithmetic: what quantised layers compute: "onnx", the float32 of the file, or "litert", the integers of
+            LiteRT's reference kernels, for int8 networks that were converted from a `.tflite` file.
         pipeline: pass pipeline to run instead of the default one.
         schedule: strategy that lets layers overlap (see `imc-map-layers`); None: one layer after the other.
     """
@@ -46,6 +48,7 @@ class CompileOptions:
     calibration: Path | None = None
     activation_bits: int | None = None
     layout: str | None = None
+    arithmetic: str = "onnx"
     pipeline: str | None = None
     schedule: str | None = None
 
@@ -58,6 +61,7 @@ def compile(
     calibration: str | Path | None = None,
     activation_bits: int | None = None,
     layout: str | None = None,
+    arithmetic: str = "onnx",
     pipeline: str | None = None,
     schedule: str | None = None,
 ) -> CompiledProgram:
@@ -72,6 +76,7 @@ def compile(
         activation_bits: bits of the calibrated activations.
         layout: of the weights on crossbar macros: `slice` or `tile` (packed), or `stacked`, `spread`, `reload` to
             compare with; default packed as the target can.
+        arithmetic: what quantised layers compute, "onnx" or "litert"; see `CompileOptions`.
         pipeline: pass pipeline to run instead of the default one.
         schedule: let layers overlap: "forward", "backward", "middle-out", "beam" or "layerwise"; None: they do not.
 
@@ -85,6 +90,7 @@ def compile(
         calibration=None if calibration is None else Path(calibration),
         activation_bits=activation_bits,
         layout=layout,
+        arithmetic=arithmetic,
         pipeline=pipeline,
         schedule=schedule,
     )
@@ -112,7 +118,8 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         model: the file to compile; a function of linalg operations is converted first.
 
     Raises:
-        ImcflowError: calibration data without a number of bits, or the other way round; an unknown target.
+        ImcflowError: calibration data without a number of bits, or the other way round; an unknown target or
+            arithmetic.
     """
     from imcflow.passes.pipelines import default_pipeline
 
@@ -126,6 +133,7 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         activation_bits=options.activation_bits,
         schedule=options.schedule,
         layout=options.layout,
+        arithmetic=options.arithmetic,
     )
     return f"{CONVERT_LINALG},{text}" if model is not None and _is_linalg(model) else text
 

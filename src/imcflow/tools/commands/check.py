@@ -23,6 +23,7 @@ def command(
     ] = None,
     calibrate: Annotated[Path | None, typer.Option("--calibrate", help="as for compile")] = None,
     activation_bits: Annotated[int | None, typer.Option("--activation-bits", help="as for compile")] = None,
+    arithmetic: Annotated[str, typer.Option("--arithmetic", help="as for compile")] = "onnx",
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> int:
     """Compare every tensor of PROGRAM with the reference interpreter of MODEL; exit status 1 if one differs."""
@@ -39,6 +40,7 @@ def command(
         input_types=api.parse_input_types(input_type or ()),
         calibration=calibrate,
         activation_bits=activation_bits,
+        arithmetic=arithmetic,
     )
     with progress(f"checking {program.name}") as on_progress:
         report = check_program(model, compiled, arrays, options, fidelity=fidelity, on_progress=on_progress)

@@ -31,6 +31,9 @@ def command(
             "--layout", help="weights on crossbar macros: slice, tile (packed); stacked, spread, reload (to compare)"
         ),
     ] = None,
+    arithmetic: Annotated[
+        str, typer.Option("--arithmetic", help="of quantised layers: onnx (as the file says) or litert")
+    ] = "onnx",
     pipeline: Annotated[str | None, typer.Option("--pipeline", help="run this pass pipeline instead")] = None,
     schedule: Annotated[
         str | None,
@@ -58,6 +61,7 @@ def command(
         calibration=calibrate,
         activation_bits=activation_bits,
         layout=layout,
+        arithmetic=arithmetic,
         pipeline=pipeline,
         schedule=schedule,
     )
