@@ -132,6 +132,30 @@ class CompiledProgram:
         kept = {name: array for name, array in result.items() if name not in outputs}
         return RunResult(outputs, kept, [(name, spent[name]) for name in names if name in spent])
 
+    def run_pipelined(
+        self,
+        inputs: Mapping[str, np.ndarray[Any, Any]],
+        *,
+        lanes: int = 1,
+        on_progress: OnProgress | None = None,
+    ) -> RunResult:
+        """Stream a batch through the cores of a pipelined program; the outputs are those of `run`.
+
+        Args:
+            inputs: one array per input, in the model's type and shape.
+            lanes: pipelines side by side, each with its share of the images.
+            on_progress: called now and then.
+
+        Raises:
+            DeadlockError: the buffers are too small; the message names the cycle of waits.
+            InputError: an array does not fit, or the batch does not divide into lanes.
+            ProgramError: the program is not pipelined.
+        """
+        from imcflow.runtime.pipeline.execute import run_pipelined
+
+        run = run_pipelined(self.program, inputs, lanes=lanes, on_progress=on_progress)
+        return RunResult(run.outputs, run.tensors, [])
+
     def counters(self) -> ProgramCounters:
         """Return the exact instruction, search, write and shift counts of the stream, for one image."""
         from imcflow.runtime.counters import count_program

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from imcflow.tools.commands import check, compare, compile, cost, demo, explore, inspect, report, run, schedule, targets
+from imcflow.tools.commands import (
+    check,
+    compare,
+    compile,
+    cost,
+    demo,
+    explore,
+    inspect,
+    pipeline,
+    report,
+    run,
+    schedule,
+    targets,
+)
 
 app = typer.Typer(
     name="imcflow",
@@ -14,6 +27,6 @@ app = typer.Typer(
     help="Compile neural networks for in-memory-computing hardware and run the result bit by bit.",
 )
 
-for command in (demo, compile, run, check, cost, compare, explore, report, schedule, inspect):
+for command in (demo, compile, run, check, cost, compare, explore, report, schedule, pipeline, inspect):
     app.command(name=command.NAME)(command.command)
 app.add_typer(targets.app, name="targets")

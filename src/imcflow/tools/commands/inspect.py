@@ -21,9 +21,12 @@ def command(
     weights_svg: Annotated[
         Path | None, typer.Option("--weights-svg", metavar="FILE.svg", help="draw the same picture into a file")
     ] = None,
+    cores: Annotated[
+        bool, typer.Option("--cores", help="print the channels and streams of a pipelined program")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Show target, ports, steps and source nodes of PROGRAM; or the assembly of one step; or where its weights lie."""
+    """Show target, ports, steps and source nodes of PROGRAM; assembly of one step; its cores; its weights."""
     from imcflow import api
     from imcflow.tools.output import print_json, print_text
 
@@ -33,6 +36,10 @@ def command(
         print_text(f"wrote {weights_svg}")
     elif weights:
         print_text(compiled.weights_text())
+    elif cores:
+        from imcflow.runtime.pipeline.assembly import dataflow_text
+
+        print_text(dataflow_text(compiled.program))
     elif step is not None:
         print_text(compiled.assembly(step))
     elif json:

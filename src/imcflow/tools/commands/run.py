@@ -24,6 +24,12 @@ def command(
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", metavar="SECONDS", help="give up when execution takes longer")
     ] = None,
+    pipelined: Annotated[
+        bool, typer.Option("--pipelined", help="stream the images through the cores of a pipelined program")
+    ] = False,
+    lanes: Annotated[
+        int, typer.Option("--lanes", min=1, help="pipelines side by side, each with its share of the images")
+    ] = 1,
     profile: Annotated[bool, typer.Option("--profile", help="show the time of every layer and its kernel")] = False,
     trace: Annotated[
         Path | None,
@@ -48,15 +54,19 @@ def command(
     recorded = Trace() if profile or trace is not None else None
     started = time.perf_counter()
     with progress(f"running {program.name}") as on_progress:
-        result = compiled.run_detailed(
-            arrays,
-            fidelity=fidelity,
-            threads=threads,
-            memory_bytes=None if memory is None else api.parse_bytes(memory),
-            on_progress=on_progress,
-            time_limit_s=time_limit,
-            trace=recorded,
-        )
+        if pipelined:
+            result = compiled.run_pipelined(arrays, lanes=lanes, on_progress=on_progress)
+            fidelity = "pipelined"
+        else:
+            result = compiled.run_detailed(
+                arrays,
+                fidelity=fidelity,
+                threads=threads,
+                memory_bytes=None if memory is None else api.parse_bytes(memory),
+                on_progress=on_progress,
+                time_limit_s=time_limit,
+                trace=recorded,
+            )
     seconds = time.perf_counter() - started
     if output is not None:
         write_arrays(output, result.outputs)
