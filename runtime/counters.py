@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imcflow.runtime.array_times import array_times, instruction_arrays
+from imcflow.runtime.cell_writes import CellWrites, cell_writes
 from imcflow.runtime.counts import COUNT_NAMES, UNIT_WEIGHTS, Counts, CycleWeights
 from imcflow.runtime.crossbar.counters import CrossbarCounters, count_crossbar_kernel
 from imcflow.runtime.crossbar.residency import kernel_residencies
@@ -44,7 +45,7 @@ class KernelCounters:
         crossing_moves: MOVEs from one array to another.
         busy_cycles: weighted cycles of each array's own instructions.
         makespan_cycles: weighted cycles until the last array ends, waits at MOVEs included, rewind included.
-        worst_cell_writes: bound on the writes that one carry or flag cell of one row takes; these are the most written.
+        writes_by_cell: most writes of every cell of an array in one row, by cell class, and the average tagged cells.
     """
 
     step: int
@@ -62,7 +63,12 @@ class KernelCounters:
     crossing_moves: int
     busy_cycles: tuple[float, ...]
     makespan_cycles: float
-    worst_cell_writes: int
+    writes_by_cell: CellWrites
+
+    @property
+    def worst_cell_writes(self) -> int:
+        """Most writes that one cell of one row takes: a bound over all data."""
+        return self.writes_by_cell.most
 
     @property
     def rewind_shift_cycles(self) -> int:
@@ -103,6 +109,7 @@ class KernelCounters:
             "rewind_shift_cycles": self.rewind_shift_cycles,
             "makespan_cycles": self.makespan_cycles,
             "worst_cell_writes": self.worst_cell_writes,
+            "tagged_cells": self.writes_by_cell.tagged_cells,
         }
 
 
@@ -212,7 +219,13 @@ def count_kernel(
         crossing_moves=crossing_moves,
         busy_cycles=tuple(busy.tolist()),
         makespan_cycles=float((ends + weights.shift * rewind).max(initial=0.0)),
-        worst_cell_writes=_worst_cell_writes(table),
+        writes_by_cell=cell_writes(
+            table,
+            tracks=target.tracks,
+            domains=target.domains,
+            array_count=kernel.array_count,
+            or_latch=target.or_latch,
+        ),
     )
 
 
@@ -277,17 +290,6 @@ def _weighted_cycles(columns: Mapping[str, Column], weights: CycleWeights) -> Ti
 def _by_array(owners: Column, columns: Mapping[str, Column], array_count: int) -> tuple[Counts, ...]:
     sums = [np.bincount(owners, weights=columns[name], minlength=array_count) for name in COUNT_NAMES]
     return tuple(Counts(*(int(column[array]) for column in sums)) for array in range(array_count))
-
-
-def _worst_cell_writes(table: InstructionTable) -> int:
-    # A row matches at most one carry-writing pass of a bit step; clearing the carry is one more write.
-    users = np.isin(table["opcode"], [*USES_CARRY, Opcode.MAX_INTO, Opcode.STEP])
-    rows = table[users]
-    if not len(rows):
-        return 0
-    bits = np.where(rows["opcode"] == Opcode.STEP, rows["a_bits"], rows["r_bits"]).astype(np.int64)
-    _, cell = np.unique(rows["c"], return_inverse=True)
-    return int(np.bincount(cell, weights=bits + 1).max())
 
 
 def _count_digital(program: Program, step: DigitalOp, number: int) -> DigitalCounters:

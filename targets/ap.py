@@ -110,14 +110,8 @@ class ApEnergy(StrictModel):
     """One bit from an array into the activation buffer."""
     move_fj_per_bit: Quantity
     """One bit from array to array."""
-    tagged_rows_share: Quantity
-    """Share of the rows that a search tags, for writes that touch tagged rows only."""
-
-    @model_validator(mode="after")
-    def _share_is_a_share(self) -> ApEnergy:
-        if self.tagged_rows_share.value > 1:
-            raise ValueError("tagged_rows_share must be at most 1")
-        return self
+    tagged_rows_factor: Quantity
+    """Cells that writes behind searches reach, over those of uniformly random bits (counted for every sequence)."""
 
 
 class ApDigitalUnit(StrictModel):

@@ -6,9 +6,10 @@ description; nothing is fitted. Model:
 - time: a layer needs `row_blocks` copies of its arrays. If the target has fewer arrays, the copies run in `rounds`.
   Layers run one after the other; a layer takes rounds * makespan, plus its look-ups in the digital unit.
 - energy: counts are per row; every physical row of every copy is searched, shifted and cleared, filled or not, while
-  bits are loaded, stored and moved for occupied lanes only. A write behind a search reaches `tagged_rows_share` of
-  the rows.
-- endurance: the most written cells are carries; the bound assumes that one cell carries for every layer.
+  bits are loaded, stored and moved for occupied lanes only. Writes behind searches reach as many cells as they would
+  on uniformly random bits (`imcflow.runtime.cell_writes`) times `tagged_rows_factor`.
+- endurance: the writes of every cell, worst case over all data, added up over all layers and rounds; where a layer
+  uses several arrays, the one that writes a place most is assumed to be the same in every layer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imcflow.errors import TargetError
+from imcflow.runtime.cell_writes import CELL_CLASSES
 from imcflow.runtime.counters import KernelCounters, ProgramCounters, count_program
 from imcflow.runtime.counts import CycleWeights
 from imcflow.targets.ap import ApTarget
@@ -101,6 +105,29 @@ class StepCost:
 
 
 @dataclass(frozen=True)
+class CellWear:
+    """Wear of one class of cells while a batch runs again and again, worst case over all data.
+
+    Attributes:
+        cells: "carry", "result" or "input": the role in which these cells are written most.
+        count: cells of one row of an array that are written at all.
+        most_writes: per batch, of the most written of them.
+        mean_writes: per batch, over all of them.
+        lifetime_years: non-stop operation until the most written one wears out.
+    """
+
+    cells: str
+    count: int
+    most_writes: int
+    mean_writes: float
+    lifetime_years: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return a JSON object with stable keys."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class ProgramCost:
     """Cost of one batch.
 
@@ -108,7 +135,7 @@ class ProgramCost:
         arrays_needed: arrays that the widest layer fills at once, all copies together.
         arrays_available: arrays of the target.
         area_mm2: area of all arrays and the digital unit, or None where the target does not say.
-        lifetime_years: bound on non-stop operation until the most written cell wears out; None if nothing is written.
+        wear: the most written cells by class.
         sensitivity: one entry per assumed quantity, what moves the result most first.
         counters: the counts behind the figures.
     """
@@ -121,7 +148,7 @@ class ProgramCost:
     arrays_needed: int
     arrays_available: int
     area_mm2: float | None
-    lifetime_years: float | None
+    wear: tuple[CellWear, ...]
     counters: ProgramCounters
     sensitivity: tuple[Sensitivity, ...]
 
@@ -139,6 +166,11 @@ class ProgramCost:
     def energy(self) -> EnergySplit:
         """Energy of the batch."""
         return sum((step.energy for step in self.steps), start=EnergySplit())
+
+    @property
+    def lifetime_years(self) -> float | None:
+        """Bound on non-stop operation until the most written cell wears out; None if nothing is written."""
+        return min((wear.lifetime_years for wear in self.wear), default=None)
 
     @property
     def movement_share(self) -> float:
@@ -186,6 +218,7 @@ class ProgramCost:
             "arrays_available": self.arrays_available,
             "area_mm2": self.area_mm2,
             "lifetime_years": self.lifetime_years,
+            "wear": [wear.to_json() for wear in self.wear],
             "steps": [step.to_json() for step in self.steps],
             "by_onnx_node": self.by_onnx_node(),
             "sensitivity": [entry.to_json() for entry in self.sensitivity],
@@ -225,7 +258,7 @@ def program_cost(program: Program, target: TargetDescription, *, images: int = 1
         arrays_needed=max((step.arrays * step.row_blocks for step in steps), default=0),
         arrays_available=arrays,
         area_mm2=None if area is None else (area.array_um2.value * arrays + area.digital_unit_um2.value) / _UM2_PER_MM2,
-        lifetime_years=_lifetime_years(counters, steps, machine, seconds),
+        wear=_wear(counters, steps, machine, seconds),
         counters=counters,
         sensitivity=_sensitivity(program, counters, machine, images, steps),
     )
@@ -278,7 +311,7 @@ def _kernel_cost(kernel: KernelCounters, target: ApTarget, images: int, weights:
     rows = blocks * kernel.rows
     totals, energy, digital = kernel.totals, target.energy, target.digital_unit
     lookups = totals.step_lookups * lanes
-    tagged = totals.cleared_cells + (totals.written_cells - totals.cleared_cells) * energy.tagged_rows_share.value
+    written = totals.cleared_cells + kernel.writes_by_cell.tagged_cells * energy.tagged_rows_factor.value
     loads = totals.load_bits * energy.load_fj_per_bit.value
     stores = totals.store_bits * energy.store_fj_per_bit.value
     return StepCost(
@@ -292,7 +325,7 @@ def _kernel_cost(kernel: KernelCounters, target: ApTarget, images: int, weights:
         seconds=cycles * target.timing.cycle_ns.value * _NS + lookups / (digital.lanes * digital.clock_ghz.value) * _NS,
         energy=EnergySplit(
             search=totals.searched_cells * rows * energy.search_fj_per_cell.value * _FJ,
-            write=tagged * rows * energy.write_fj_per_cell.value * _FJ,
+            write=written * rows * energy.write_fj_per_cell.value * _FJ,
             shift=(totals.shifts + kernel.rewind_shifts) * rows * energy.shift_fj_per_step.value * _FJ,
             movement=(loads + stores) * lanes * _FJ,
             accumulation=totals.move_bits * lanes * energy.move_fj_per_bit.value * _FJ,
@@ -306,14 +339,27 @@ def _digital_seconds(operations: int, target: ApTarget) -> float:
     return -(-operations // digital.lanes) / digital.clock_ghz.value * _NS
 
 
-def _lifetime_years(
+def _wear(
     counters: ProgramCounters, steps: tuple[StepCost, ...], target: ApTarget, seconds: float
-) -> float | None:
+) -> tuple[CellWear, ...]:
+    """Return the wear of the most written cell of each class, a batch at a time; a cell is of its busiest role."""
     rounds = {step.name: step.rounds for step in steps}
-    writes = sum(kernel.worst_cell_writes * rounds[kernel.name] for kernel in counters.kernels)
-    if not writes:
-        return None
-    return target.endurance_writes_per_cell.value / writes * seconds / _SECONDS_PER_YEAR
+    by_role = {
+        name: sum(kernel.writes_by_cell.worst[name] * rounds[kernel.name] for kernel in counters.kernels)
+        for name in CELL_CLASSES
+    }
+    if not counters.kernels:
+        return ()
+    roles = np.stack([np.asarray(by_role[name], np.int64) for name in CELL_CLASSES])
+    total, busiest = roles.sum(axis=0), roles.argmax(axis=0)
+    wear: list[CellWear] = []
+    for number, name in enumerate(CELL_CLASSES):
+        members = total[(busiest == number) & (total > 0)]
+        if len(members):
+            most = int(members.max())
+            years = target.endurance_writes_per_cell.value / most * seconds / _SECONDS_PER_YEAR
+            wear.append(CellWear(name, len(members), most, float(members.mean()), years))
+    return tuple(wear)
 
 
 def _sensitivity(

@@ -67,7 +67,8 @@ def cost_report(cost: ProgramCost) -> str:
         f"arrays: {cost.arrays_needed} needed at once, {cost.arrays_available} available",
     ]
     if cost.lifetime_years is not None:
-        facts.append(f"endurance: at least {cost.lifetime_years:.3g} years of non-stop operation")
+        facts.append(f"endurance: at least {cost.lifetime_years:.3g} years of non-stop operation, whatever the data")
+    facts.append(f"activation movement: {100 * cost.movement_share:.2f} % of the energy")
     if cost.area_mm2 is not None:
         facts.append(f"area: {cost.area_mm2:.4g} mm2")
     parts = [
@@ -76,6 +77,18 @@ def cost_report(cost: ProgramCost) -> str:
         aligned(["cycles of one row block", "count"], kinds),
         aligned(["energy", "joules", "share"], split),
     ]
+    if cost.wear:
+        wear = [
+            [
+                item.cells,
+                f"{item.count:,}",
+                f"{item.mean_writes:,.1f}",
+                f"{item.most_writes:,}",
+                f"{item.lifetime_years:.3g} years",
+            ]
+            for item in cost.wear
+        ]
+        parts.append(aligned(["cells of a row", "written", "mean writes", "most writes", "lifetime"], wear))
     moving = [
         [
             entry.key,

@@ -22,6 +22,7 @@ SECTIONS = (
     "imcflow.report.sections.sensitivity:sensitivity",
     "imcflow.report.sections.memory:memory",
     "imcflow.report.sections.weights:weights",
+    "imcflow.report.sections.endurance:endurance",
     "imcflow.report.sections.source_map:source_map",
     "imcflow.report.sections.description:description",
 )

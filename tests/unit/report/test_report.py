@@ -94,6 +94,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else() -> None:
         "Timeline",
         "Sensitivity",
         "Memory",
+        "Endurance",
         "Source map",
         "Target and passes",
     ]

@@ -24,7 +24,8 @@ def test_energy_is_counts_times_rows_times_quantities() -> None:
     rows = 2 * 256
     # Four full bits: 5 searches of 3 cells, 5 writes of 1, 1, 1, 2, 1 cells; the fifth bit: S(C) W(C, R).
     assert array.energy.search == pytest.approx((4 * 15 + 1) * rows * 17 * FJ)
-    written = (4 * 6 + 2) * 0.25 + 12
+    # On uniform bits a full bit writes R in 4 and C in 2 of 8 rows, the last bit both in 1 of 2; 12 cells are cleared.
+    written = (4 * 0.75 + 1) * 0.6 + 12
     assert array.energy.write == pytest.approx(written * rows * 23 * FJ)
     # The cleared words (R and the carry's track) go up 5; loads go up 3; the sum takes R back 5 and up 4, the carry
     # back 5, A and B back 3 and up 3; the store takes R back 4 and up 4.
@@ -61,8 +62,14 @@ def test_lifetime_is_endurance_over_the_writes_of_the_carry() -> None:
     writes = 5 + 1
     years = 1e16 / writes * cost.seconds / (365.25 * 24 * 3600)
     assert cost.lifetime_years == pytest.approx(years)
+    carry, result, inputs = cost.wear
+    assert (carry.cells, carry.count, carry.most_writes) == ("carry", 1, writes)
+    # The five bits of the sum are cleared and written; the sixth, and the words after the carry's, are cleared only.
+    assert (result.cells, result.count, result.most_writes) == ("result", 11, 2)
+    assert (inputs.cells, inputs.count, inputs.most_writes, inputs.mean_writes) == ("input", 8, 1, 1.0)
+    assert inputs.lifetime_years == pytest.approx(years * writes)
     still = sum_program(target, "load r=0:0+5 in=0 element=0\nstore a=0:0+5u out=0 element=0")
-    assert program_cost(still, target).lifetime_years is None
+    assert program_cost(still, target).counters.kernels[0].worst_cell_writes == 1
 
 
 @pytest.mark.parametrize("text", [STREAM, STREAM + "move r=1/0:0+4 a=0:0+4\n"], ids=["alone", "moves"])

@@ -100,7 +100,7 @@ def replaced(before: str, after: str) -> Callable[[str], str]:
         (replaced("value: 2500.0", "value: -1.0"), "search_fj_per_cell.value: .*got -1.0"),
         (replaced("value: 2500.0", "value: .nan"), "search_fj_per_cell.value"),
         (replaced("    source: ", "    assumption: "), "needs low <= value <= high, got None"),
-        (replaced("low: 0.125", "low: 0.3"), "tagged_rows_share: an assumption needs low <= value <= high"),
+        (replaced("low: 0.4", "low: 0.9"), "tagged_rows_factor: an assumption needs low <= value <= high"),
         (replaced("arrays_per_row_block: 64", "arrays_per_row_block: 4096"), "hierarchy: arrays_per_row_block 4096 ex"),
         (replaced("kind: ap\n", "kind: &k ap\nfoo: *k\n"), "line 1: aliases are not allowed"),
         (replaced("kind: ap", "kind: ["), "line 3"),
