@@ -232,19 +232,22 @@ class ProgramCost:
         return cost_report(self)
 
 
-def program_cost(program: Program, target: TargetDescription, *, images: int = 1) -> ProgramCost:
+def program_cost(
+    program: Program, target: TargetDescription, *, images: int = 1, counters: ProgramCounters | None = None
+) -> ProgramCost:
     """Return what a batch costs.
 
     Args:
         program: a checked program.
         target: the description it was compiled for, or one of the same geometry with other prices.
         images: size of the batch.
+        counters: the program's counters under the target's `cycle_weights()`, where they are at hand.
 
     Raises:
         TargetError: the target is no associative processor, differs in geometry or latch, or has too few arrays.
     """
     machine = _checked(program, target)
-    counters = count_program(program, machine.cycle_weights())
+    counters = counters or count_program(program, machine.cycle_weights())
     steps = _steps(counters, machine, images, None)
     arrays = machine.hierarchy.arrays
     seconds = sum(step.seconds for step in steps)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from imcflow.compiled import CompiledProgram
 from imcflow.errors import TargetError
 from imcflow.report.charts import Segment, Strip, round_values, stacked, strip_chart
 from imcflow.report.markup import Column, Html, escape, shortened, table
+from imcflow.report.plots import heat_map
 from imcflow.report.sections.memory import live_bytes
 from imcflow.runtime.container import write_program
 from imcflow.runtime.program import PortInfo, Program, TargetSummary, TensorInfo
@@ -198,3 +200,23 @@ def test_markup_helpers() -> None:
 def test_live_activations_count_inputs_until_their_last_reader() -> None:
     # x: 2 values of 4 bits, y: 5 bits, z: 10 bits; each in whole bytes. y dies with the second step.
     assert live_bytes(sum_program(machine())) == [1 + 1, 1 + 2]
+
+
+def test_a_heat_map_frames_what_reaches_the_value() -> None:
+    svg = heat_map(
+        "ratio <now>",
+        ("fJ", ["1", "2"]),
+        ("pJ", ["a & b", "c", "d"]),
+        [[8.0, 1.0], [2.0, 0.5], [7.5, 0.1]],
+        reached=7.5,
+        text=lambda value: f"{value:g}",
+    )
+    root = ElementTree.fromstring(svg)
+    name = "{http://www.w3.org/2000/svg}"
+    cells = root.findall(f"{name}rect")
+    assert len(cells) == 6
+    framed = [cell.findtext(f"{name}title") for cell in cells if cell.get("class") == "reached"]
+    assert framed == ["a & b, 1: 8", "d, 1: 7.5"]
+    # The first row of values stands at the bottom.
+    assert float(cells[0].get("y") or 0) > float(cells[4].get("y") or 0)
+    assert cells[1].get("fill") == "#f5f0e2"
