@@ -103,6 +103,8 @@ def target_attribute(summary: TargetSummary) -> DictionaryAttr:
 
     fields: dict[str, object] = asdict(summary)
     fields["macro"] = None if summary.macro is None else summary.macro.fields()
+    if summary.ports == 1:  # as in the file: one port is what there is unless a header says more
+        del fields["ports"]
     return _dictionary(fields)
 
 

@@ -197,7 +197,7 @@ def count_kernel(
 ) -> KernelCounters:
     """Count one kernel of a checked program; see `KernelCounters`."""
     table = kernel.instructions
-    shifts = port_shifts(table, target.domains)
+    shifts = port_shifts(table, target.domains, target.ports)
     columns = _instruction_counts(table, target, shifts)
     cycles = _weighted_cycles(columns, weights)
     owners, sources = instruction_arrays(table, target.tracks * target.domains)

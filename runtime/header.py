@@ -80,6 +80,8 @@ def _encode_target(target: TargetSummary) -> dict[str, object]:
         del fields["macro"]
     else:
         fields["macro"] = target.macro.fields()
+    if target.ports == 1:
+        del fields["ports"]
     return fields
 
 
@@ -177,6 +179,7 @@ def _target(fields: Fields) -> TargetSummary:
         domains=fields.integer("domains", 1, MAX_GEOMETRY),
         or_latch=fields.flag("or_latch"),
         array_count=fields.integer("array_count", 0, MAX_CELLS),
+        ports=fields.integer("ports", 1, MAX_GEOMETRY) if fields.has("ports") else 1,
         macro=_macro(Fields(fields.take("macro"), "target: macro")) if kind in CROSSBAR_KINDS else None,
     )
     fields.finish()

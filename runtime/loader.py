@@ -102,6 +102,8 @@ def _check_target(program: Program) -> None:
             raise ProgramError(f"target: {field} must be 1 to {MAX_GEOMETRY}, got {value}")
     if not 0 <= target.array_count <= MAX_CELLS:
         raise ProgramError(f"target: array_count must be 0 to {MAX_CELLS}, got {target.array_count}")
+    if target.ports < 1 or target.domains % target.ports:
+        raise ProgramError(f"target: ports {target.ports} must divide domains {target.domains}")
     if target.macro is not None:
         check_macro(target.macro)
     if target.kind != "ap" and program.kernels:

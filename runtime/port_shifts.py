@@ -2,6 +2,10 @@
 
 Every instruction uses a few tracks; on each it enters at one domain and leaves at another, moving steadily in between.
 Shifts are therefore a matter of where the track was left before: one stable sort by track, no loop over instructions.
+
+With several ports, port k stands over domain k * domains / ports of a track at rest, and a word is served by the port
+of the section in which its bit 0 lies. What counts is then how far the track is moved, which is the distance of a cell
+from that port's own domain.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ class PortShifts:
         shifts: int64 [instructions]; steps of all tracks.
         shift_cycles: int64 [instructions]; tracks move in parallel.
         tracks: int64 [used tracks]; their numbers, ascending.
-        final_positions: int64 [used tracks]; the domain at which each port stands at the end.
+        final_positions: int64 [used tracks]; how far each track is from rest at the end.
     """
 
     shifts: Column
@@ -58,24 +62,25 @@ class PortShifts:
     final_positions: Column
 
     def rewind_cycles(self, array_count: int, tracks_per_array: int) -> Column:
-        """Return, per array, the shift cycles that bring all its ports back to domain 0."""
+        """Return, per array, the shift cycles that bring all its tracks back to rest."""
         cycles = np.zeros(array_count, np.int64)
         np.maximum.at(cycles, self.tracks // tracks_per_array, self.final_positions)
         return cycles
 
 
-def port_shifts(instructions: InstructionTable, domains: int) -> PortShifts:
-    """Return the shifts of a checked stream whose ports all start at domain 0.
+def port_shifts(instructions: InstructionTable, domains: int, ports: int = 1) -> PortShifts:
+    """Return the shifts of a checked stream whose tracks all start at rest.
 
     Args:
         instructions: checked instruction rows.
         domains: cells per track.
+        ports: ports per track; a divisor of `domains`.
     """
     count = len(instructions)
     if not count:
         nothing = np.zeros(0, np.int64)
         return PortShifts(nothing, nothing, nothing, nothing)
-    owner, slot, track, entry, leave = _visits(instructions, domains)
+    owner, slot, track, entry, leave = _visits(instructions, domains, domains // ports)
     order = stable_order(track)
     sorted_track, sorted_leave = track[order], leave[order]
     new_track = np.ones(len(order), np.bool_)
@@ -101,8 +106,10 @@ def port_shifts(instructions: InstructionTable, domains: int) -> PortShifts:
     )
 
 
-def _visits(instructions: InstructionTable, domains: int) -> tuple[Column, Column, Column, Column, Column]:
-    """Return (instruction, slot, track, first domain, last domain) of every use of a track, by instruction."""
+def _visits(
+    instructions: InstructionTable, domains: int, section: int
+) -> tuple[Column, Column, Column, Column, Column]:
+    """Return (instruction, slot, track, first position, last position) of every use of a track, by instruction."""
     opcode = instructions["opcode"]
     count = len(instructions)
     steps = _steps(instructions)
@@ -113,7 +120,7 @@ def _visits(instructions: InstructionTable, domains: int) -> tuple[Column, Colum
     for slot, name in enumerate(_SLOTS):
         cell = instructions[name].astype(np.int64)
         track[:, slot] = cell // domains
-        low = cell - track[:, slot] * domains
+        low = (cell - track[:, slot] * domains) % section
         high = low + np.where(_IS_CELL[name][opcode], 1, steps[name]) - 1
         down = _DOWNWARDS[slot][opcode]
         entry[:, slot] = np.where(down, high, low)

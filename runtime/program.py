@@ -110,8 +110,8 @@ class TargetSummary:
     """What execution needs to know of the target; the full description stays with `imcflow.targets`.
 
     `content_hash` is the hash of the description the program was compiled for. `rows`, `tracks` and `domains` are the
-    geometry of one AP array in cells. `array_count` is how many arrays one row block may use (0: no limit). `macro` is
-    there on crossbar targets.
+    geometry of one AP array in cells. `array_count` is how many arrays one row block may use (0: no limit). `ports` are
+    the read-write ports of a track. `macro` is there on crossbar targets.
     """
 
     name: str
@@ -123,6 +123,7 @@ class TargetSummary:
     array_count: int = 0
     kind: str = "ap"
     macro: MacroSummary | None = None
+    ports: int = 1
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,18 @@ class ApArray(StrictModel):
     """Nanowires per row."""
     domains_per_track: int = Field(ge=2, le=65536)
     """Bits of a nanowire."""
-    ports_per_track: int = Field(ge=1, le=1)
-    """Read-write ports of a nanowire; the shift model knows one."""
+    ports_per_track: int = Field(ge=1, le=65536)
+    """Read-write ports of a nanowire, evenly spaced: a divisor of the domains. A word uses the port next below it."""
     tag_latch: Literal["replace", "or"]
     """`replace`: each search replaces the tag; `or`: a search may also OR into it."""
     source: str = Field(min_length=1)
     """Where the values of this part come from."""
+
+    @model_validator(mode="after")
+    def _ports_are_evenly_spaced(self) -> ApArray:
+        if self.domains_per_track % self.ports_per_track:
+            raise ValueError(f"ports_per_track {self.ports_per_track} must divide {self.domains_per_track} domains")
+        return self
 
 
 class ApHierarchy(StrictModel):
@@ -159,6 +165,7 @@ class ApTarget(TargetDescription):
             rows=self.array.rows,
             tracks=self.array.tracks,
             domains=self.array.domains_per_track,
+            ports=self.array.ports_per_track,
             or_latch=self.array.tag_latch == "or",
             array_count=self.hierarchy.arrays_per_row_block,
         )

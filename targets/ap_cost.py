@@ -271,7 +271,7 @@ def _checked(program: Program, target: TargetDescription) -> ApTarget:
     if not isinstance(target, ApTarget):
         raise TargetError(f"target '{target.name}' is of kind {target.kind}; program '{program.name}' needs kind ap")
     own, other = program.target, target.summary()
-    for field in ("rows", "tracks", "domains", "or_latch"):
+    for field in ("rows", "tracks", "domains", "ports", "or_latch"):
         if getattr(own, field) != getattr(other, field):
             raise TargetError(
                 f"target '{target.name}': {field} is {getattr(other, field)}, "

@@ -150,6 +150,6 @@ def emitted_cycles(
     passes = table_passes(table, or_latch=target.summary.or_latch)
     weights = target.weights
     cycles = weights.search * passes.searches.sum() + weights.write * passes.writes.sum()
-    cycles += weights.shift * port_shifts(table, target.geometry.domains).shift_cycles.sum()
+    cycles += weights.shift * port_shifts(table, target.geometry.domains, target.summary.ports).shift_cycles.sum()
     cycles += weights.load * table["r_bits"][table["opcode"] == Opcode.LOAD].sum(dtype=np.int64)
     return float(cycles)
