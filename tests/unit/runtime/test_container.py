@@ -38,6 +38,13 @@ def test_a_program_survives_the_file(program: Program, tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.constants[name], value)
 
 
+def test_the_number_of_ports_survives_the_file(program: Program, tmp_path: Path) -> None:
+    two = dataclasses.replace(program, target=dataclasses.replace(program.target, ports=2))
+    write_program(two, tmp_path / "two.imcp")
+    assert load_program(tmp_path / "two.imcp").target.ports == 2
+    assert content_hash(two) != content_hash(program)
+
+
 def test_the_same_program_gives_the_same_bytes(program: Program, tmp_path: Path) -> None:
     reordered = dataclasses.replace(
         program,
