@@ -25,6 +25,13 @@ def instruction_arrays(table: InstructionTable, cells_per_array: int) -> tuple[C
     return owner, np.where(opcode == Opcode.MOVE, from_a, owner)
 
 
+def move_levels(owner: Column, source: Column, arrays_per_tile: int, arrays_per_bank: int) -> Column:
+    """Return, per instruction, how far it moves data: 0 within a tile or nowhere, 1 between tiles, 2 between banks."""
+    between_tiles = owner // arrays_per_tile != source // arrays_per_tile
+    between_banks = owner // arrays_per_bank != source // arrays_per_bank
+    return between_tiles.astype(np.int64) + between_banks
+
+
 def array_times(owner: Column, source: Column, cycles: Times, array_count: int) -> tuple[Times, Times, int]:
     """Return, per array, the cycles of its own instructions and the time at which it ends; and the crossing MOVEs.
 

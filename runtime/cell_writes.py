@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 CELL_CLASSES = ("carry", "result", "input")
 """`carry`: carry, borrow and flag cells; `result`: sums and intermediate words; `input`: words loaded or moved in."""
 
-_STARTS_AT_ZERO = frozenset({Form.ADD_AB, Form.ADD_A, Form.ADD_B, Form.ADD_0, Form.SUB_AB, Form.SUB_A, Form.SUB_B})
-_STARTS_AT_ZERO |= {Form.SUB_0, Form.NEG_A, Form.COPY_A}
+_STARTS_AT_ZERO = frozenset(form for forms in (LSB_FIRST[opcode] for opcode in CLEARS_RESULT) for form in forms)
 _FLAG_FORMS = frozenset({Form.MAX_FIRST, Form.MAX_FIRST_SIGNED, Form.MAX_NEXT})
 
 
@@ -73,7 +72,7 @@ def form_writes(form: Form, or_latch: bool) -> dict[Role, RoleWrites]:
 def _states(form: Form) -> Iterator[dict[Role, int]]:
     """Yield the states that a row can be in when the form starts."""
     for bits in product((0, 1), repeat=len(Role)):
-        state = dict(zip(Role, bits, strict=True))
+        state: dict[Role, int] = dict(zip(Role, bits, strict=True))
         if form in _STARTS_AT_ZERO and state[Role.R]:
             continue
         # A wins and R wins exclude each other, and before the first bit neither has.
@@ -145,7 +144,7 @@ class CellWrites:
     @property
     def most(self) -> int:
         """Writes of the most written cell, all its roles together."""
-        return int(sum(self.worst.values()).max(initial=0)) if self.worst else 0
+        return int(np.sum(list(self.worst.values()), axis=0).max(initial=0))
 
 
 def cell_writes(table: InstructionTable, *, tracks: int, domains: int, array_count: int, or_latch: bool) -> CellWrites:
@@ -174,7 +173,7 @@ def cell_writes(table: InstructionTable, *, tracks: int, domains: int, array_cou
     _add_unconditional(table, slope, single, domains)
     words = {name: np.cumsum(values[:-1]).reshape(array_count, -1) for name, values in slope.items()}
     worst = {"carry": single.reshape(array_count, -1), **words}
-    heaviest = sum(worst.values()).argmax(axis=0)
+    heaviest = np.sum(list(worst.values()), axis=0).argmax(axis=0)
     places = np.arange(tracks * domains)
     return CellWrites({name: values[heaviest, places] for name, values in worst.items()}, tagged)
 

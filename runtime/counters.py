@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imcflow.runtime.array_times import array_times, instruction_arrays
+from imcflow.runtime.array_times import array_times, instruction_arrays, move_levels
 from imcflow.runtime.cell_writes import CellWrites, cell_writes
 from imcflow.runtime.counts import COUNT_NAMES, UNIT_WEIGHTS, Counts, CycleWeights
 from imcflow.runtime.crossbar.counters import CrossbarCounters, count_crossbar_kernel
@@ -43,6 +43,7 @@ class KernelCounters:
         rewind_shifts: moving all ports back to domain 0 at the end; not in `totals`.
         rewind_cycles: shift cycles of that, per array.
         crossing_moves: MOVEs from one array to another.
+        move_bits_by_level: bits per lane moved within a tile, between tiles and between banks.
         busy_cycles: weighted cycles of each array's own instructions.
         makespan_cycles: weighted cycles until the last array ends, waits at MOVEs included, rewind included.
         writes_by_cell: most writes of every cell of an array in one row, by cell class, and the average tagged cells.
@@ -61,6 +62,7 @@ class KernelCounters:
     rewind_shifts: int
     rewind_cycles: tuple[int, ...]
     crossing_moves: int
+    move_bits_by_level: tuple[int, int, int]
     busy_cycles: tuple[float, ...]
     makespan_cycles: float
     writes_by_cell: CellWrites
@@ -107,6 +109,7 @@ class KernelCounters:
             ],
             "rewind_shifts": self.rewind_shifts,
             "rewind_shift_cycles": self.rewind_shift_cycles,
+            "move_bits_by_level": list(self.move_bits_by_level),
             "makespan_cycles": self.makespan_cycles,
             "worst_cell_writes": self.worst_cell_writes,
             "tagged_cells": self.writes_by_cell.tagged_cells,
@@ -199,8 +202,9 @@ def count_kernel(
     table = kernel.instructions
     shifts = port_shifts(table, target.domains, target.ports)
     columns = _instruction_counts(table, target, shifts)
-    cycles = _weighted_cycles(columns, weights)
     owners, sources = instruction_arrays(table, target.tracks * target.domains)
+    levels = move_levels(owners, sources, weights.arrays_per_tile, weights.arrays_per_bank)
+    cycles = _weighted_cycles(columns, levels, weights)
     busy, ends, crossing_moves = array_times(owners, sources, cycles, kernel.array_count)
     rewind = shifts.rewind_cycles(kernel.array_count, target.tracks)
     return KernelCounters(
@@ -217,6 +221,7 @@ def count_kernel(
         rewind_shifts=int(shifts.final_positions.sum()),
         rewind_cycles=tuple(rewind.tolist()),
         crossing_moves=crossing_moves,
+        move_bits_by_level=_by_level(levels, columns["move_bits"]),
         busy_cycles=tuple(busy.tolist()),
         makespan_cycles=float((ends + weights.shift * rewind).max(initial=0.0)),
         writes_by_cell=cell_writes(
@@ -279,12 +284,18 @@ def _by_region(regions: Iterable[Region], columns: Mapping[str, Column]) -> tupl
     )
 
 
-def _weighted_cycles(columns: Mapping[str, Column], weights: CycleWeights) -> Times:
+def _weighted_cycles(columns: Mapping[str, Column], levels: Column, weights: CycleWeights) -> Times:
     work = columns["searches"] * weights.search + columns["writes"] * weights.write
     work = work + columns["load_bits"] * weights.load + columns["store_bits"] * weights.store
-    work = work + columns["move_bits"] * weights.move
+    move = np.array([weights.move, weights.move_between_tiles, weights.move_between_banks])
+    work = work + columns["move_bits"] * move[levels]
     shifting = columns["shift_cycles"] * weights.shift
     return np.maximum(work, shifting) if weights.shifts_overlap else work + shifting
+
+
+def _by_level(levels: Column, bits: Column) -> tuple[int, int, int]:
+    near, tiles, banks = np.bincount(levels, weights=bits, minlength=3).tolist()
+    return int(near), int(tiles), int(banks)
 
 
 def _by_array(owners: Column, columns: Mapping[str, Column], array_count: int) -> tuple[Counts, ...]:

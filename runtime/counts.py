@@ -67,7 +67,9 @@ class CycleWeights:
 
     Attributes:
         search, write, shift: per array instruction and per shift cycle.
-        load, store, move: per bit of a word that is moved, all lanes of a row block together.
+        load, store: per bit of a word that is moved, all lanes of a row block together.
+        move: the same between arrays of one tile; `move_between_tiles` and `move_between_banks` where they are farther.
+        arrays_per_tile, arrays_per_bank: which arrays of a kernel are near: it begins at a tile and a bank.
         shifts_overlap: ports of the next bit step move while the array works: an instruction takes the longer of the
             two instead of their sum.
     """
@@ -78,6 +80,10 @@ class CycleWeights:
     load: float = 1.0
     store: float = 1.0
     move: float = 1.0
+    move_between_tiles: float = 1.0
+    move_between_banks: float = 1.0
+    arrays_per_tile: int = 1 << 32
+    arrays_per_bank: int = 1 << 32
     shifts_overlap: bool = False
 
 

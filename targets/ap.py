@@ -77,6 +77,11 @@ class ApUnits(StrictModel):
     """Addition of two activation tensors."""
 
 
+def _levels(near: Quantity, tiles: Quantity | None, banks: Quantity | None) -> tuple[float, float, float]:
+    between_tiles = tiles or near
+    return near.value, between_tiles.value, (banks or between_tiles).value
+
+
 class ApTiming(StrictModel):
     """Times of array instructions."""
 
@@ -93,7 +98,11 @@ class ApTiming(StrictModel):
     store_cycles_per_bit: Quantity
     """Cycles to take one bit of every lane out of the array."""
     move_cycles_per_bit: Quantity
-    """Cycles to take one bit of every lane to another array."""
+    """Cycles to take one bit of every lane to another array of the tile."""
+    move_between_tiles_cycles_per_bit: Quantity | None = None
+    """The same to another tile of the bank; absent: as within a tile."""
+    move_between_banks_cycles_per_bit: Quantity | None = None
+    """The same to another bank; absent: as between tiles."""
     shifts_overlap: bool
     """Whether ports move to the next bit while the array works on this one."""
 
@@ -115,7 +124,16 @@ class ApEnergy(StrictModel):
     store_fj_per_bit: Quantity
     """One bit from an array into the activation buffer."""
     move_fj_per_bit: Quantity
-    """One bit from array to array."""
+    """One bit from array to array of a tile."""
+    move_between_tiles_fj_per_bit: Quantity | None = None
+    """One bit to another tile of the bank; absent: as within a tile."""
+    move_between_banks_fj_per_bit: Quantity | None = None
+    """One bit to another bank; absent: as between tiles."""
+
+    def move_fj(self) -> tuple[float, float, float]:
+        """Return the energies of a moved bit within a tile, between tiles and between banks."""
+        return _levels(self.move_fj_per_bit, self.move_between_tiles_fj_per_bit, self.move_between_banks_fj_per_bit)
+
     tagged_rows_factor: Quantity
     """Cells that writes behind searches reach, over those of uniformly random bits (counted for every sequence)."""
 
@@ -172,13 +190,22 @@ class ApTarget(TargetDescription):
 
     def cycle_weights(self) -> CycleWeights:
         """Return the cycles that each counted event takes."""
-        timing = self.timing
+        timing, hierarchy = self.timing, self.hierarchy
+        near, tiles, banks = _levels(
+            timing.move_cycles_per_bit,
+            timing.move_between_tiles_cycles_per_bit,
+            timing.move_between_banks_cycles_per_bit,
+        )
         return CycleWeights(
             search=timing.search_cycles.value,
             write=timing.write_cycles.value,
             shift=timing.shift_cycles.value,
             load=timing.load_cycles_per_bit.value,
             store=timing.store_cycles_per_bit.value,
-            move=timing.move_cycles_per_bit.value,
+            move=near,
+            move_between_tiles=tiles,
+            move_between_banks=banks,
+            arrays_per_tile=hierarchy.arrays_per_tile,
+            arrays_per_bank=hierarchy.arrays_per_tile * hierarchy.tiles_per_bank,
             shifts_overlap=timing.shifts_overlap,
         )

@@ -8,6 +8,7 @@ description; nothing is fitted. Model:
 - energy: counts are per row; every physical row of every copy is searched, shifted and cleared, filled or not, while
   bits are loaded, stored and moved for occupied lanes only. Writes behind searches reach as many cells as they would
   on uniformly random bits (`imcflow.runtime.cell_writes`) times `tagged_rows_factor`.
+- accumulation: a row block begins at a tile; a MOVE costs what its way within a tile, between tiles or banks costs.
 - endurance: the writes of every cell, worst case over all data, added up over all layers and rounds; where a layer
   uses several arrays, the one that writes a place most is assumed to be the same in every layer.
 """
@@ -331,7 +332,11 @@ def _kernel_cost(kernel: KernelCounters, target: ApTarget, images: int, weights:
             write=written * rows * energy.write_fj_per_cell.value * _FJ,
             shift=(totals.shifts + kernel.rewind_shifts) * rows * energy.shift_fj_per_step.value * _FJ,
             movement=(loads + stores) * lanes * _FJ,
-            accumulation=totals.move_bits * lanes * energy.move_fj_per_bit.value * _FJ,
+            accumulation=sum(
+                bits * price for bits, price in zip(kernel.move_bits_by_level, energy.move_fj(), strict=True)
+            )
+            * lanes
+            * _FJ,
             digital=lookups * digital.step_lookup_fj.value * _FJ,
         ),
     )

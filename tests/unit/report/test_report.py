@@ -22,6 +22,7 @@ from imcflow.report.plots import heat_map
 from imcflow.report.sections.memory import live_bytes
 from imcflow.runtime.container import write_program
 from imcflow.runtime.program import PortInfo, Program, TargetSummary, TensorInfo
+from imcflow.runtime.schedule.table import Schedule, task_dtype
 from imcflow.targets.cost_text import with_unit
 from imcflow.tools.imcflow_main import main
 
@@ -220,3 +221,17 @@ def test_a_heat_map_frames_what_reaches_the_value() -> None:
     # The first row of values stands at the bottom.
     assert float(cells[0].get("y") or 0) > float(cells[4].get("y") or 0)
     assert cells[1].get("fill") == "#f5f0e2"
+
+
+def test_the_schedule_of_a_program_is_drawn() -> None:
+    tasks = np.zeros(3, task_dtype())
+    # The array computes lanes 0 to 3 and 3 to 4 without a pause, the digital unit waits for both.
+    tasks["step"], tasks["start"], tasks["cycles"] = [0, 0, 1], [0, 30, 40], [30, 10, 5]
+    tasks["first"], tasks["stop"] = [0, 3, 0], [3, 4, 4]
+    plan = Schedule(tasks, arrays=1, digital_operations_per_cycle=1, sequential_cycles=90, bound_cycles=40)
+    text = CompiledProgram(replace(sum_program(machine()), schedule=plan)).report()
+    assert "Schedule" in Page(text).headings
+    assert "sum: cycles 0 to 40" in text
+    assert "square: cycles 40 to 45" in text
+    assert "2.00 times" in text
+    assert "end is 1.125 times" in text

@@ -160,3 +160,26 @@ def test_what_moves_the_result_most_comes_first() -> None:
     # Everything but the multiplication in the digital unit takes 0.5 to 4.845 times as long.
     assert slowest.seconds_swing == pytest.approx((4.845 - 0.5) * (1 - 1e-9 / slowest.seconds))
     assert slowest.joules_swing == 0
+
+
+def test_moves_cost_what_their_way_costs() -> None:
+    target = machine()
+    hierarchy = target.hierarchy.model_copy(update={"arrays_per_tile": 2, "tiles_per_bank": 2, "banks": 256})
+    small = target.model_copy(update={"hierarchy": hierarchy})
+    # From array 0 to 1 (same tile), 2 (another tile), 4 and 5 (another bank).
+    moves = "".join(f"move r={array}/0:0+4 a=0:0+4\n" for array in (1, 2, 4, 5))
+    cost = program_cost(sum_program(small, STREAM + moves, arrays=6), small, images=3)
+    kernel = cost.counters.kernels[0]
+    assert kernel.move_bits_by_level == (4, 4, 8)
+    assert cost.energy.accumulation == pytest.approx((4 * 40 + 4 * 80 + 8 * 160) * 3 * FJ)
+    # Array 0 sends one word after the other: four bits of 1, 2, 4 and 4 cycles instead of 1 each.
+    near = program_cost(sum_program(target, STREAM + moves, arrays=6), target, images=3)
+    assert cost.cycles - near.cycles == 4 * (0 + 1 + 3 + 3)
+    flat = small.model_copy(
+        update={
+            "energy": small.energy.model_copy(
+                update={"move_between_tiles_fj_per_bit": None, "move_between_banks_fj_per_bit": None}
+            )
+        }
+    )
+    assert flat.energy.move_fj() == (40, 40, 40)

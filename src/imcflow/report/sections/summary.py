@@ -6,6 +6,7 @@ from imcflow.report.data import ReportData, Section
 from imcflow.report.markup import Column, facts, joined, paragraph, table, tiles
 from imcflow.targets.ap_cost import ProgramCost
 from imcflow.targets.cost_text import with_unit
+from imcflow.targets.crossbar.program_report import CrossbarProgramCost
 
 
 def summary(data: ReportData) -> Section:
@@ -17,10 +18,17 @@ def summary(data: ReportData) -> Section:
         figures += [
             ("latency", with_unit(cost.seconds, "s"), batch),
             ("energy", with_unit(cost.energy.total, "J"), batch),
-            ("throughput", f"{cost.images / cost.seconds:,.4g} /s" if cost.seconds else "-", "images, layers in turn"),
+            ("throughput", _rate(cost.images / cost.seconds) if cost.seconds else "-", "images, layers in turn"),
         ]
     if isinstance(cost, ProgramCost):
         figures += _ap_figures(cost)
+    elif isinstance(cost, CrossbarProgramCost):
+        figures += [
+            ("efficiency", f"{cost.tops_per_watt:.4g} TOPS/W", "two operations per MAC"),
+            ("MACs", f"{cost.macs:,}", f"{cost.tops:.4g} TOPS"),
+            ("area", f"{cost.area_mm2:.4g} mm2", "macros, registers and buffer"),
+            ("once", with_unit(cost.start_joules, "J"), "writing the weights that stay"),
+        ]
     instructions = sum(len(kernel.instructions) for kernel in (*program.kernels, *program.crossbar_kernels))
     figures.append(("instructions", f"{instructions:,}", f"{len(program.steps)} steps"))
     ports = [
@@ -36,6 +44,10 @@ def summary(data: ReportData) -> Section:
         facts([("program hash", data.content_hash), ("target hash", program.target.content_hash)]),
     ]
     return Section("Summary", "", joined(parts))
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f} /s" if per_second >= 1000 else f"{per_second:.4g} /s"
 
 
 def _ap_figures(cost: ProgramCost) -> list[tuple[str, str, str]]:
