@@ -66,7 +66,7 @@ def _strip(name: str, tasks: TaskTable, program: Program, *, parts: bool) -> Str
         if segments and step == last_step and start <= segments[-1].end:
             before = segments.pop()
             start, stop = int(before.start), max(int(before.end), stop)
-        text = f"{program.steps[step].name}: cycles {start:,} to {stop:,}"
+        text = f"{program.steps[int(step)].name}: cycles {start:,} to {stop:,}"
         segments.append(Segment(start, stop, f"c{step % 8}", text))
         last_step = step
     return Strip(name, segments, f"{busy:,}" if not parts else f"{len(tasks):,} part{'' if len(tasks) == 1 else 's'}")
