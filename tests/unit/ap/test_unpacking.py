@@ -38,7 +38,7 @@ def module_of(layer) -> ModuleOp:
     return ModuleOp([FuncOp("main", FunctionType.from_lists([inputs], [outputs]), Region(block))])
 
 
-@given(layers)
+@given(layers.filter(lambda layer: layer.program.lift is None))  # offsets have no SSA form: FileCheck shows the error
 def test_packing_is_the_inverse_of_unpacking(layer):
     context, module = make_context(), module_of(layer)
     before = str(module)
