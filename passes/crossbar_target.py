@@ -68,3 +68,14 @@ def is_crossbar_target(name: str) -> bool:
     from imcflow.targets import load_target
 
     return load_target(name).kind in ("aimc", "dimc")
+
+
+def is_analog_target(name: str) -> bool:
+    """Return whether a target has crossbar macros with converters.
+
+    Raises:
+        TargetError: there is no such target, or it is wrong.
+    """
+    from imcflow.targets import load_target
+
+    return load_target(name).kind == "aimc"

@@ -34,6 +34,10 @@ PIPELINED_LEVELS = (
 )
 """The same on a fabric of crossbars, where layers stream pixels to each other, each from crossbars of its own."""
 
+UNSIGN_ACTIVATIONS = "imc-unsign-activations"
+"""Before the levels of analog macros: what is 0 enters as 0, so that columns add up small sums."""
+CALIBRATE_CONVERTERS = "imc-calibrate-converters"
+
 DEFAULT_ACTIVATION_BITS = 8
 
 ARITHMETICS = ("onnx", "litert")
@@ -55,6 +59,7 @@ def default_pipeline(
     schedule: str | None = None,
     layout: str | None = None,
     arithmetic: str = "onnx",
+    converter_calibration: str | None = None,
 ) -> str:
     """Return the pipeline that compiles a network for a target.
 
@@ -66,12 +71,14 @@ def default_pipeline(
         schedule: strategy of `imc-map-layers`, to let layers overlap; None: one layer after the other.
         layout: of the weights on crossbar macros, an option of `imc-pack-weights`; default what the target can do.
         arithmetic: one of `ARITHMETICS`.
+        converter_calibration: `.npz` of sample inputs, to choose the ranges of the converters of an analog target.
 
     Raises:
         TargetError: there is no such target, or it is wrong.
-        ImcflowError: the arithmetic is unknown, or a layout is for a target without macros.
+        ImcflowError: the arithmetic is unknown, a layout is for a target without macros, or converters that the target
+            does not have are to be calibrated.
     """
-    from imcflow.passes.crossbar_target import is_crossbar_target, load_crossbar_target
+    from imcflow.passes.crossbar_target import is_analog_target, is_crossbar_target, load_crossbar_target
 
     crossbar = is_crossbar_target(target)
     if layout is not None and not crossbar:
@@ -82,10 +89,18 @@ def default_pipeline(
             raise ImcflowError(f"--layout {layout}: target {target} gives every tile a crossbar of its own")
         levels = PIPELINED_LEVELS
     passes = quantising_passes(calibration=calibration, activation_bits=activation_bits, arithmetic=arithmetic)
+    if is_analog_target(target):
+        passes.append(UNSIGN_ACTIVATIONS)
     if schedule is not None:
         levels = (*levels[:-1], *SCHEDULING, levels[-1])
     options = {"target": quoted(target), "strategy": quoted(schedule or ""), "layout": quoted(layout or "auto")}
-    return ",".join([*passes, *(text.format(**options) for text in levels)])
+    mapped = [text.format(**options) for text in levels]
+    if converter_calibration is not None:
+        if not is_analog_target(target):
+            raise ImcflowError(f"--calibrate-converters {converter_calibration}: target {target} has no converters")
+        behind = next(number for number, text in enumerate(mapped) if text.startswith("imc-emit-program")) + 1
+        mapped.insert(behind, f"{CALIBRATE_CONVERTERS}{{calibration={quoted(converter_calibration)}}}")
+    return ",".join([*passes, *mapped])
 
 
 def quantising_passes(

@@ -39,6 +39,7 @@ class CompileOptions:
         layout: of the weights on crossbar macros, see `imc-pack-weights`; default what the target can do.
         arithmetic: what quantised layers compute: "onnx", the float32 of the file, or "litert", the integers of
             LiteRT's reference kernels, for int8 networks that were converted from a `.tflite` file.
+        converter_calibration: `.npz` of sample inputs, to choose the ranges of the converters of an analog target.
         pipeline: pass pipeline to run instead of the default one.
         schedule: strategy that lets layers overlap (see `imc-map-layers`); None: one layer after the other.
     """
@@ -49,6 +50,7 @@ class CompileOptions:
     activation_bits: int | None = None
     layout: str | None = None
     arithmetic: str = "onnx"
+    converter_calibration: Path | None = None
     pipeline: str | None = None
     schedule: str | None = None
 
@@ -62,6 +64,7 @@ def compile(
     activation_bits: int | None = None,
     layout: str | None = None,
     arithmetic: str = "onnx",
+    converter_calibration: str | Path | None = None,
     pipeline: str | None = None,
     schedule: str | None = None,
 ) -> CompiledProgram:
@@ -77,6 +80,7 @@ def compile(
         layout: of the weights on crossbar macros: `slice` or `tile` (packed), or `stacked`, `spread`, `reload` to
             compare with; default packed as the target can.
         arithmetic: what quantised layers compute, "onnx" or "litert"; see `CompileOptions`.
+        converter_calibration: `.npz` of sample inputs, to choose the ranges of the converters of an analog target.
         pipeline: pass pipeline to run instead of the default one.
         schedule: let layers overlap: "forward", "backward", "middle-out", "beam" or "layerwise"; None: they do not.
 
@@ -91,6 +95,7 @@ def compile(
         activation_bits=activation_bits,
         layout=layout,
         arithmetic=arithmetic,
+        converter_calibration=None if converter_calibration is None else Path(converter_calibration),
         pipeline=pipeline,
         schedule=schedule,
     )
@@ -134,6 +139,7 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         schedule=options.schedule,
         layout=options.layout,
         arithmetic=options.arithmetic,
+        converter_calibration=None if options.converter_calibration is None else str(options.converter_calibration),
     )
     return f"{CONVERT_LINALG},{text}" if model is not None and _is_linalg(model) else text
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imcflow.passes.packing.program_placement import ProgramPlacement
     from imcflow.runtime.counters import ProgramCounters
     from imcflow.runtime.crossbar.converters import AnalogNoise
+    from imcflow.runtime.execution.analog_quality import LayerQuality
     from imcflow.runtime.execution.watch import Trace
     from imcflow.runtime.program import Program, Step
     from imcflow.targets.ap_cost import ProgramCost
@@ -155,6 +156,23 @@ class CompiledProgram:
 
         run = run_pipelined(self.program, inputs, lanes=lanes, on_progress=on_progress)
         return RunResult(run.outputs, run.tensors, [])
+
+    def signal_to_noise(
+        self, inputs: Mapping[str, np.ndarray[Any, Any]], *, noise: AnalogNoise | None = None
+    ) -> list[LayerQuality]:
+        """Return how far analog macros are from exact results, layer by layer, on given inputs.
+
+        Args:
+            inputs: one array per input.
+            noise: disturbances besides the steps and ranges of the converters.
+
+        Raises:
+            InputError: an array is missing, unknown, or has the wrong shape, type or range.
+            ProgramError: the program's target has no macros.
+        """
+        from imcflow.runtime.execution.analog_quality import layer_qualities
+
+        return layer_qualities(self.program, inputs, noise)
 
     def counters(self) -> ProgramCounters:
         """Return the exact instruction, search, write and shift counts of the stream, for one image."""

@@ -16,6 +16,7 @@ from imcflow.tools.commands import (
     report,
     run,
     schedule,
+    snr,
     targets,
 )
 
@@ -27,6 +28,6 @@ app = typer.Typer(
     help="Compile neural networks for in-memory-computing hardware and run the result bit by bit.",
 )
 
-for command in (demo, compile, run, check, cost, compare, explore, report, schedule, pipeline, inspect):
+for command in (demo, compile, run, check, cost, compare, explore, report, schedule, pipeline, snr, inspect):
     app.command(name=command.NAME)(command.command)
 app.add_typer(targets.app, name="targets")

@@ -34,6 +34,12 @@ def command(
     arithmetic: Annotated[
         str, typer.Option("--arithmetic", help="of quantised layers: onnx (as the file says) or litert")
     ] = "onnx",
+    calibrate_converters: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate-converters", metavar="IN.npz", help="sample inputs, to choose the ranges of analog converters"
+        ),
+    ] = None,
     pipeline: Annotated[str | None, typer.Option("--pipeline", help="run this pass pipeline instead")] = None,
     schedule: Annotated[
         str | None,
@@ -62,6 +68,7 @@ def command(
         activation_bits=activation_bits,
         layout=layout,
         arithmetic=arithmetic,
+        converter_calibration=calibrate_converters,
         pipeline=pipeline,
         schedule=schedule,
     )
