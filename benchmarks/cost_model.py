@@ -351,42 +351,6 @@ def physical() -> Section:
     return section
 
 
-def analog_or_digital(reference: Reference) -> Section:
-    """AIMC against DIMC over array sizes: who wins in energy and in density, under our conventions and as released."""
-    section = Section(
-        "AIMC or DIMC: winner by energy / by density (TOPS per mm2), released -> ours where they differ",
-        ["network", *(f"{side}x{side}" for side in (32, 64, 128, 256, 512, 1024))],
-    )
-    theirs = {(p["network"], p["side"], p["kind"]): p for p in reference["released"]}
-    differing = 0
-    for network in MLPERF_TINY:
-        layers = study_layers(network)
-        row = [network]
-        for side in (32, 64, 128, 256, 512, 1024):
-            costs = {
-                kind: network_cost(crossbar(f"{kind}-iccad23-{side}").crossbar_target(), layers)
-                for kind in ("aimc", "dimc")
-            }
-            points = {kind: theirs[network, side, kind] for kind in costs}
-            operations = points["aimc"]["operations"]
-            density = {kind: density_tops_per_mm2(cost, operations) for kind, cost in costs.items()}
-            ours = (
-                min(costs, key=lambda kind: costs[kind].energy_pj),
-                max(density, key=lambda kind: density[kind]),
-            )
-            published = (
-                min(points, key=lambda kind: points[kind]["energy_uj"]),
-                max(points, key=lambda kind: points[kind]["tops_per_mm2"]),
-            )
-            differing += sum(a != b for a, b in zip(ours, published, strict=True))
-            cells = [a if a == b else f"{b}->{a}" for a, b in zip(ours, published, strict=True)]
-            row.append(" / ".join(cells))
-            section.data.append({"network": network, "side": side, "energy": ours[0], "density": ours[1]})
-        section.rows.append(row)
-    section.notes.append(f"{differing} of {2 * 6 * len(MLPERF_TINY)} winners differ from the released results")
-    return section
-
-
 def main() -> int:
     """Print, write, check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -401,7 +365,6 @@ def main() -> int:
         released(reference),
         measured(reference),
         physical(),
-        analog_or_digital(reference),
     ]
     sys.stdout.write("\n".join(section.text() for section in sections))
     misses = [miss for section in sections for miss in section.misses]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imcflow.runtime.crossbar.serial import digits, place_values, weight_columns
+from imcflow.runtime.crossbar.columns import digits
+from imcflow.runtime.crossbar.converters import AnalogNoise, Converters
+from imcflow.runtime.crossbar.serial import Cells, largest_column_sum, weight_cells
 from imcflow.runtime.crossbar.stream import Product, operations
 
 if TYPE_CHECKING:
@@ -35,10 +37,10 @@ def converted(sums: NDArray[np.float64], full_scale: int, macro: MacroSummary, *
         macro: its levels, and the bits of a digit.
         signed: whether the digit is signed.
     """
-    bits = macro.bits_per_cycle
-    low = -round(full_scale * (1 << (bits - 1)) / ((1 << bits) - 1)) if signed else 0
-    step = max(1.0, full_scale / (macro.adc_levels - 1))
-    return low + step * np.clip(np.rint((sums - low) / step), 0.0, macro.adc_levels - 1)
+    converters = Converters(macro, AnalogNoise(), "")
+    low, least, most = converters.range(full_scale, signed_digit=signed)
+    step = converters.step(full_scale)
+    return low + step * np.clip(np.rint((sums - low) / step), least, most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,16 +99,13 @@ def fitted_ranges(kernel: CrossbarKernel, macro: MacroSummary, columns: NDArray[
     return found
 
 
-def largest_sum(weights: NDArray[np.int64], weight_bits: int, macro: MacroSummary) -> int:
-    """The largest sum of a column of cells, in unit cells."""
-    conducting = max(int((weights >> bit & 1).sum(axis=1).max()) for bit in range(weight_bits))
-    return max(1, conducting) * ((1 << macro.bits_per_cycle) - 1)
-
-
 def _fitted(item: Product, kernel: CrossbarKernel, macro: MacroSummary, lanes: NDArray[np.int64]) -> ConverterRange:
-    largest = largest_sum(item.weights, kernel.weight_bits, macro)
-    sums = _column_sums(item, kernel, macro, lanes)
-    finest = min(largest, macro.adc_levels - 1)
+    cells = weight_cells(item.weights, kernel.weight_bits, macro.cell_bits, signed=item.signed)
+    largest = max(1, largest_column_sum(cells.values, kernel.window.bits, kernel.window.signed, macro))
+    sums = _column_sums(cells, kernel, macro, lanes)
+    converters = Converters(macro, AnalogNoise(), "")
+    # Below this full scale a step resolves nothing more.
+    finest = min(largest, round(largest / converters.step(largest)))
     scales = np.unique(np.linspace(finest, largest, CANDIDATES).round().astype(np.int64))
     errors = [_error(sums, int(scale), macro) for scale in scales]
     best = len(errors) - 1 - int(np.argmin(errors[::-1]))
@@ -125,24 +124,20 @@ def _fitted(item: Product, kernel: CrossbarKernel, macro: MacroSummary, lanes: N
 
 
 def _column_sums(
-    item: Product, kernel: CrossbarKernel, macro: MacroSummary, lanes: NDArray[np.int64]
+    cells: Cells, kernel: CrossbarKernel, macro: MacroSummary, lanes: NDArray[np.int64]
 ) -> list[ColumnSums]:
-    bits, per_cycle = kernel.weight_bits, macro.bits_per_cycle
-    cells = weight_columns(item.weights, bits)
-    squares = place_values(bits, item.signed) ** 2
-    most = cells.shape[2] << per_cycle
-    window = kernel.window
+    window, per_cycle = kernel.window, macro.bits_per_cycle
+    most = int(np.abs(cells.values).sum(axis=2).max()) << per_cycle
     inputs = digits(lanes, window.bits, window.signed, per_cycle)
     # Histograms by kind of digit, shifted so that negative sums have an index.
     counts, weights = np.zeros((2, 2 * most + 1)), np.zeros((2, 2 * most + 1))
     for index, digit in enumerate(inputs):
         kind = int(window.signed and index == len(inputs) - 1)
-        line_sums = cells.reshape(-1, cells.shape[2]) @ digit.astype(np.float64)
-        places = line_sums.astype(np.int64).reshape(bits, -1) + most
-        for bit in range(bits):
-            histogram = np.bincount(places[bit], minlength=2 * most + 1)
+        for weight_digit, place in enumerate(cells.places.tolist()):
+            sums = cells.values[:, weight_digit] @ digit.astype(np.float64)
+            histogram = np.bincount(sums.astype(np.int64).reshape(-1) + most, minlength=2 * most + 1)
             counts[kind] += histogram
-            weights[kind] += histogram * squares[bit] * 4.0 ** (index * per_cycle)
+            weights[kind] += histogram * (place * 2.0 ** (index * per_cycle)) ** 2
     found: list[ColumnSums] = []
     for kind in range(2):
         present = np.flatnonzero(counts[kind])
@@ -159,6 +154,6 @@ def _error(sums: Sequence[ColumnSums], full_scale: int, macro: MacroSummary) -> 
 
 
 def _beyond(part: ColumnSums, full_scale: int, macro: MacroSummary) -> NDArray[np.bool_]:
-    step = max(1.0, full_scale / (macro.adc_levels - 1))
+    step = Converters(macro, AnalogNoise(), "").step(full_scale)
     read = converted(part.values, full_scale, macro, signed=part.signed)
     return np.abs(read - part.values) > step / 2 + 1e-9

@@ -11,10 +11,8 @@ import numpy as np
 from imcflow.errors import ProgramError
 from imcflow.runtime.crossbar.columns import window_columns
 from imcflow.runtime.crossbar.converters import AnalogNoise
-from imcflow.runtime.crossbar.isa import TileFlag, TileOpcode
 from imcflow.runtime.crossbar.ranges import ConverterRange, fitted_ranges
 from imcflow.runtime.crossbar.step import CrossbarStep
-from imcflow.runtime.execution.blocks import BlockPool, default_threads
 from imcflow.runtime.execution.run import run_program
 from imcflow.runtime.program import CrossbarKernel
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 LANES_PER_KERNEL = 4096
 """Output positions whose sums full scales are fitted to, spread evenly over the samples."""
-_SUM_BITS = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +107,22 @@ def layer_qualities(program: Program, inputs: Arrays, noise: AnalogNoise | None 
     exact = run_program(exact_program(program), inputs, keep=sorted(set(names.values())))
     analog = run_program(program, inputs, keep=sorted(set(names.values())), noise=disturbed)
     found: list[LayerQuality] = []
-    with BlockPool(default_threads()) as pool:
-        for kernel in program.crossbar_kernels:
-            source, result = (names[tensor] for tensor in _tensors(kernel))
-            maps = _maps(kernel, exact[source])
-            plain = _raw(kernel)
-            sums = [
-                CrossbarStep(plain, used, disturbed, np.dtype(np.int64), literal=False).run(maps, 0, pool)
-                for used in (replace(macro, adc_levels=0), macro)
-            ]
-            found.append(
-                LayerQuality(
-                    name=kernel.name,
-                    onnx_nodes=kernel.onnx_nodes,
-                    sums_db=ratio_db(sums[0] - kernel.bias[:, None], sums[1] - kernel.bias[:, None]),
-                    result_db=ratio_db(exact[result], analog[result]),
-                    exact_share=float((exact[result] == analog[result]).mean()),
-                )
+    for kernel in program.crossbar_kernels:
+        source, result = (names[tensor] for tensor in _tensors(kernel))
+        maps = _maps(kernel, exact[source])
+        sums = [
+            CrossbarStep(kernel, used, disturbed, np.dtype(np.int64), literal=False).sums(maps, 0)
+            for used in (replace(macro, adc_levels=0), macro)
+        ]
+        found.append(
+            LayerQuality(
+                name=kernel.name,
+                onnx_nodes=kernel.onnx_nodes,
+                sums_db=ratio_db(*sums),
+                result_db=ratio_db(exact[result], analog[result]),
+                exact_share=float((exact[result] == analog[result]).mean()),
             )
+        )
     return found
 
 
@@ -211,11 +206,3 @@ def _tensors(kernel: CrossbarKernel) -> tuple[int, int]:
 def _maps(kernel: CrossbarKernel, array: NDArray[Any]) -> NDArray[Any]:
     window = kernel.window
     return array.reshape(len(array), window.channels, window.height, window.width)
-
-
-def _raw(kernel: CrossbarKernel) -> CrossbarKernel:
-    """The kernel with its sums stored as they are."""
-    table = kernel.instructions.copy()
-    stores = table["opcode"] == TileOpcode.STORE
-    table["flags"][stores] &= ~np.uint8(TileFlag.STEP)
-    return replace(kernel, instructions=table, output=replace(kernel.output, bits=_SUM_BITS, signed=True))

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 import imcflow
 from imcflow.api import CompileOptions, compile_model, pipeline_text
 from imcflow.errors import ImcflowError, InputError, ProgramError
-from imcflow.runtime.crossbar.converters import AnalogNoise, Converters
+from imcflow.runtime.crossbar.converters import AnalogNoise
 from imcflow.runtime.crossbar.isa import TileOpcode
-from imcflow.runtime.crossbar.ranges import converted, fitted_ranges, largest_sum
+from imcflow.runtime.crossbar.ranges import converted, fitted_ranges
+from imcflow.runtime.crossbar.serial import largest_column_sum, weight_cells
+from imcflow.runtime.crossbar.step import CrossbarStep
 from imcflow.runtime.crossbar.stream import Product, operations
 from imcflow.runtime.execution.analog_quality import (
     exact_program,
@@ -31,15 +33,25 @@ from imcflow.runtime.execution.run import run_program
 MODEL = Path(imcflow.__file__).parent / "data" / "digits_cnn.onnx"
 
 
-@given(st.integers(2, 300), st.integers(1, 600), st.sampled_from([1, 2, 3]), st.booleans())
-def test_ranges_are_tried_with_what_the_converters_do(levels: int, full_scale: int, per_cycle: int, signed: bool):
-    macro = macro_with(adc_levels=levels, bits_per_cycle=per_cycle)
-    sums = np.arange(-700, 701, dtype=np.float64)
-    product = Product(0, 0, 0, np.ones((1, 1), np.int64), True, full_scale, 0, 1)
-    converters = Converters(macro, AnalogNoise(), "", 0, 1)
-    codes, low = converters.codes(product, 0, sums[None], signed=signed)
-    expected = low + converters.step(full_scale) * codes[0]
-    np.testing.assert_allclose(converted(sums, full_scale, macro, signed=signed), expected)
+@given(st.integers(2, 300), st.sampled_from([1, 2, 3]), st.integers(0, 2**32 - 1))
+def test_ranges_are_tried_with_what_the_macro_does(levels: int, per_cycle: int, seed: int):
+    # A column of one weight of one bit reads what its converter does, times its place value.
+    rng = np.random.default_rng(seed)
+    macro = replace(macro_with(adc_levels=levels, bits_per_cycle=per_cycle), rows=64)
+    x = rng.integers(0, 1 << per_cycle, (20, 64))
+    full_scale = int(rng.integers(1, 200))
+    kernel = kernel_of(
+        np.ones((1, 64), np.int64),
+        np.zeros(1, np.int64),
+        macro,
+        signed_input=False,
+        input_bits=per_cycle,
+        full_scale=full_scale,
+    )
+    step = CrossbarStep(kernel, macro, AnalogNoise(), np.dtype(np.int64), literal=True)
+    read = step.sums(x[:, :, None, None], 0)[0]
+    expected = converted(x.sum(axis=1).astype(np.float64), full_scale, macro, signed=False)
+    np.testing.assert_array_equal(read, np.rint(expected))
 
 
 def test_a_fitted_range_errs_least():
@@ -50,7 +62,8 @@ def test_a_fitted_range_errs_least():
     lanes = rng.integers(0, 4, (64, 500)) * (rng.random((64, 500)) < 0.2)
     (fitted,) = fitted_ranges(kernel, macro, lanes)
     (product,) = [item for item in operations(kernel) if isinstance(item, Product)]
-    assert fitted.largest == largest_sum(product.weights, kernel.weight_bits, macro)
+    cells = weight_cells(product.weights, kernel.weight_bits, 1, signed=True)
+    assert fitted.largest == largest_column_sum(cells.values, kernel.window.bits, False, macro)
     assert macro.adc_levels - 1 <= fitted.full_scale < fitted.largest
     assert fitted.error < fitted.error_of_largest
     # The weighted error of the conversions stands for the error of the results.
