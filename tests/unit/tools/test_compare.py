@@ -26,9 +26,10 @@ def test_targets_of_all_kinds_stand_side_by_side(comparison: Comparison):
     assert comparison.kinds == dict(zip(TARGETS, ("ap", "dimc", "aimc"), strict=True))
     layers = comparison.layers()
     assert list(layers)[:3] == ["quant0", "quant1", "quant2"]
-    # The associative processor adds within a layer; the digital unit beside macros does it behind one.
-    assert list(layers).index("residual") == list(layers).index("quant4") + 1
-    assert set(layers["residual"]) == set(TARGETS[1:])
+    # The associative processor adds the two tensors in an array; beside macros the digital unit does.
+    assert list(layers).index("quant5") == list(layers).index("quant4") + 1
+    assert layers["quant5"]["rtm-ap-256"].units == ("array",)
+    assert set(layers["quant5"]["dimc-64x16x8-dm32"].units) == {"add", "threshold"}
     assert layers["quant1"]["rtm-ap-256"].units == ("array",)
     assert layers["quant1"]["aimc-256x64"].units == ("crossbar",)
     for target, cost in comparison.costs.items():
