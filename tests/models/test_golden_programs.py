@@ -21,9 +21,9 @@ SMALL = (
     (DIMC, "word", "mlperf/sww"),
     (DIMC, "micro", "deeploy/miniMobileNet"),
     (AP, "word", "dory/tcn_1d"),
-    (AP, "micro", "deeploy/miniMobileNet"),
-    (AP, "word", "deeploy/miniMobileNetv2"),
-    (AP, "word", "mlperf/kws_dscnn"),
+    pytest.param(AP, "micro", "deeploy/miniMobileNet", marks=pytest.mark.slow),
+    pytest.param(AP, "word", "deeploy/miniMobileNetv2", marks=pytest.mark.slow),
+    pytest.param(AP, "word", "mlperf/kws_dscnn", marks=pytest.mark.slow),
 )
 """(target, fidelity, network): seconds each; of the MLPerf Tiny networks the two samples whose layers are stored."""
 

@@ -51,6 +51,7 @@ def test_cnv_gives_the_golden_logits(models_dir: Path) -> None:
     check_ticks(program)
 
 
+@pytest.mark.slow
 def test_resnet8_gives_what_its_steps_give_one_after_the_other(models_dir: Path) -> None:
     program = compiled(models_dir / "mlperf_tiny" / "ic_resnet8_int8.onnx", {}, "interval=64")
     inputs = {"input_1_int8": (pixels(models_dir).astype(np.int16) - 128).astype(np.int8)}

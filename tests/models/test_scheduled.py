@@ -54,7 +54,8 @@ def test_cnv_on_arrays_keeps_its_golden_logits(target: str, models_dir: Path) ->
     assert_golden_cnv(imcflow.compile(path, target, input_types={"x": "si8"}, schedule="forward"), models_dir, 20)
 
 
-@pytest.mark.parametrize("target", ["dimc-64x16x8-dm32", pytest.param("rtm-ap-256", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["dimc-64x16x8-dm32", "rtm-ap-256"])
 def test_resnet8_equals_its_reference_in_every_tensor(target: str, models_dir: Path) -> None:
     path = models_dir / "mlperf_tiny" / "ic_resnet8_int8.onnx"
     options = CompileOptions(target=target, schedule="forward")
