@@ -178,7 +178,8 @@ def test_qlinear_conv_quantises_the_exact_accumulator(channels: int) -> None:
     weights: Arrays = {
         "xs": np.float32(0.02),
         "xz": np.uint8(128),
-        "w": integers(-127, 127, 4, 3, 3, 3).astype(np.int8),
+        # 7 bits: on processors without VNNI onnxruntime saturates the sum of two u8 x s8 products at 16 bits.
+        "w": integers(-63, 63, 4, 3, 3, 3).astype(np.int8),
         "ws": np.linspace(0.004, 0.01, channels).astype(np.float32).reshape(() if channels == 1 else -1),
         "wz": np.zeros(() if channels == 1 else channels, np.int8),
         "ys": np.float32(0.05),
