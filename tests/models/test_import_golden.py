@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx_text import onnxruntime_outputs, pixel_or_signed_type, real_inputs
+from onnx_text import onnxruntime_outputs, onnxruntime_saturates, pixel_or_signed_type, real_inputs
 
 from imcflow.dialect.interpreter import interpret, trace
 from imcflow.dialect.types import shape_of
@@ -196,6 +196,8 @@ def int8_images(source: str, path: Path, models_dir: Path) -> Array:
 
 @pytest.mark.parametrize(("file", "source"), INT8_CASES)
 def test_int8_network_equals_onnxruntime(file: str, source: str, models_dir: Path) -> None:
+    if "_qop_" in file and onnxruntime_saturates():
+        pytest.skip("onnxruntime saturates the sums of u8 x s8 products on this processor")
     images = int8_images(source, models_dir / file, models_dir)
     outputs = outputs_of(models_dir / file, images)
     expected = runtime_outputs(models_dir / file, images)

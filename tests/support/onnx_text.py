@@ -73,3 +73,14 @@ def pixel_or_signed_type(array: NDArray[Any]) -> str:
     if low >= 0 and high <= 255:
         return "ui8"
     return f"si{max(8, max(high.bit_length(), (-low - 1).bit_length()) + 1)}"
+
+
+def onnxruntime_saturates() -> bool:
+    """Return whether onnxruntime sums u8 x s8 products in 16 bits, as it does on processors without VNNI."""
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 13]> net (uint8[1,4] x, int8[4,1] w) => (int32[1,1] y) '
+        "{ y = MatMulInteger(x, w) }"
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    inputs = {"x": np.full((1, 4), 255, np.uint8), "w": np.full((4, 1), 127, np.int8)}
+    return int(np.asarray(session.run(None, inputs)[0])[0, 0]) != 4 * 255 * 127
