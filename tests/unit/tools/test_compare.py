@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def test_targets_of_all_kinds_stand_side_by_side(comparison: Comparison):
         rows = [row[target] for row in layers.values() if target in row]
         assert sum(row.seconds for row in rows) == pytest.approx(cost.seconds)
         assert sum(row.joules for row in rows) == pytest.approx(cost.energy.total)
+
+
+def test_a_node_that_others_fold_away_stands_behind_its_predecessor(comparison: Comparison):
+    cost = comparison.costs["dimc-64x16x8-dm32"]
+    steps = tuple(replace(step, onnx_nodes=("own",)) if step.name == "pool1" else step for step in cost.steps)
+    changed = replace(comparison, costs={**comparison.costs, "dimc-64x16x8-dm32": replace(cost, steps=steps)})
+    nodes = list(changed.layers())
+    assert nodes.index("own") == nodes.index("quant2") + 1
+    assert set(changed.layers()["own"]) == {"dimc-64x16x8-dm32"}
+    (row,) = [line for line in changed.table().splitlines() if line.startswith("own ")]
+    assert row.split().count("-") == 4
 
 
 def test_costs_are_those_of_the_programs_alone(comparison: Comparison):
