@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from imcflow.runtime.execution.watch import Watch
 from imcflow.runtime.execution.workspace import Workspace
 
 RangeRunner = Callable[[int, int], None]
 """Runs blocks first <= block < last."""
+
+# A signal that arrives just before the thread blocks does not wake it: Python sees it only when the wait returns.
+_SIGNAL_CHECK_S = 0.05
 
 
 def default_threads() -> int:
@@ -68,8 +71,11 @@ class BlockPool:
         futures: list[Future[None]] = []
         try:
             futures += [self._pool.submit(work.run, runner) for runner in runners]
-            for future in futures:
-                future.result()
+            pending: set[Future[None]] = set(futures)
+            while pending:
+                done, pending = wait(pending, timeout=_SIGNAL_CHECK_S, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
         finally:
             work.stop()
 

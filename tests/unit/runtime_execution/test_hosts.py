@@ -52,19 +52,24 @@ def test_kernels_need_no_vector_extension(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to the own process are a POSIX matter")
+@pytest.mark.parametrize("receiver", ["process", "other thread"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_interrupt_ends_the_work_after_the_current_range(threads: int) -> None:
+def test_an_interrupt_ends_the_work_after_the_current_range(threads: int, receiver: str) -> None:
     started = threading.Event()
     ranges: list[int] = []
 
     def endless(first: int, last: int) -> None:
         ranges.append(first)
-        started.set()
+        if len(ranges) == 50:  # by then the calling thread waits for its workers
+            started.set()
         threading.Event().wait(0.001)
 
     def interrupt() -> None:
         started.wait()
-        os.kill(os.getpid(), signal.SIGINT)
+        if receiver == "process":
+            os.kill(os.getpid(), signal.SIGINT)
+        else:  # does not wake the waiting thread, as a signal that comes just before it waits does not
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     # Shells start background jobs with SIGINT ignored, and Python then installs no handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
