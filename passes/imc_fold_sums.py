@@ -34,7 +34,7 @@ from typing import ClassVar, cast
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerType, ModuleOp
+from xdsl.dialects.builtin import IntegerType, LocationAttr, ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
@@ -84,7 +84,10 @@ def _insert(chain: PairChain, steps: PairSteps) -> None:
     sink: Operation = chain.ops[-1]
     editor = Editor(sink)
     location = fused_location(chain.ops)
-    terms = [_multiple(editor, *pair) for pair in zip(chain.sources, (steps.first, steps.second), strict=True)]
+    factors = zip(chain.sources, (steps.first, steps.second), strict=True)
+    # A multiple keeps the node that scaled it, or else a later pass that joins sum and thresholds makes it ambiguous
+    # which of the four results of one node a tensor is.
+    terms = [_multiple(editor, source, factor, fused_location(chain.ops_of(source))) for source, factor in factors]
     ends = [range_of(term) for term in terms]
     total = AddOp(terms[0], terms[1], smallest_integer_type(sum(low for low, _ in ends), sum(high for _, high in ends)))
     total.location = location
@@ -95,9 +98,11 @@ def _insert(chain: PairChain, steps: PairSteps) -> None:
     editor.replace(editor.value(folded))
 
 
-def _multiple(editor: Editor, value: SSAValue, factor: int) -> SSAValue:
+def _multiple(editor: Editor, value: SSAValue, factor: int, location: LocationAttr) -> SSAValue:
     if factor == 1:
         return value
     ends = [factor * end for end in range_of(value)]
     constant = editor.value(integer_constant(np.asarray(factor)))
-    return editor.value(MulOp(value, constant, smallest_integer_type(min(ends), max(ends))))
+    multiple = MulOp(value, constant, smallest_integer_type(min(ends), max(ends)))
+    multiple.location = location
+    return editor.value(multiple)

@@ -37,6 +37,13 @@ class PairChain:
     ops: tuple[Operation, ...]
     constants: dict[SSAValue, NDArray[Any]] = field(repr=False)
 
+    def ops_of(self, source: SSAValue) -> tuple[Operation, ...]:
+        """Return the ops that depend on `source` and not on the other one, in program order."""
+        reach: dict[SSAValue, set[SSAValue]] = {value: {value} for value in self.sources}
+        for op in self.ops:
+            reach[op.results[0]] = set().union(*(reach.get(operand, set()) for operand in op.operands))
+        return tuple(op for op in self.ops if reach[op.results[0]] == {source})
+
     def table(self) -> IntArray:
         """Return the sink for all pairs: rows by the first source from its least integer on, columns by the second.
 

@@ -3,9 +3,9 @@
 // round(0.5 * x + 0.75 * y) limited to 0 ... 7, ties to even: the ties lie between the weighted sums.
 // CHECK-LABEL: func.func @residual
 // CHECK-NEXT: %0 = imc.constant dense<2> : tensor<i8> as tensor<ui2> loc("quantise")
-// CHECK-NEXT: %1 = imc.mul %x, %0 : (tensor<?x4xsi4>, tensor<ui2>) -> tensor<?x4xsi5> loc("quantise")
+// CHECK-NEXT: %1 = imc.mul %x, %0 : (tensor<?x4xsi4>, tensor<ui2>) -> tensor<?x4xsi5> loc("left")
 // CHECK-NEXT: %2 = imc.constant dense<3> : tensor<i8> as tensor<ui2> loc("quantise")
-// CHECK-NEXT: %3 = imc.mul %y, %2 : (tensor<?x4xsi4>, tensor<ui2>) -> tensor<?x4xsi6> loc("quantise")
+// CHECK-NEXT: %3 = imc.mul %y, %2 : (tensor<?x4xsi4>, tensor<ui2>) -> tensor<?x4xsi6> loc("right")
 // CHECK-NEXT{LITERAL}: %4 = imc.constant dense<[[3, 6, 11, 14, 19, 22, 27]]> : tensor<1x7xi8> as tensor<1x7xui5> loc("quantise")
 // CHECK-NEXT: %5 = imc.add %1, %3 : (tensor<?x4xsi5>, tensor<?x4xsi6>) -> tensor<?x4xsi7> loc(fused["left", "right", "sum", "act", "quantise"])
 // CHECK-NEXT: %k = imc.threshold %5, %4 : (tensor<?x4xsi7>, tensor<1x7xui5>) -> tensor<?x4xui3> loc(fused["left", "right", "sum", "act", "quantise"])
