@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_networks import compare, network
+from golden_networks import compiled as golden_program
 
 import imcflow
 from imcflow.api import CompileOptions, compile_model, pipeline_text
@@ -95,3 +97,16 @@ def test_the_autoencoder_reloads_the_one_layer_that_does_not_fit(models_dir: Pat
         np.testing.assert_array_equal(found, expected, err_msg=name)
         assert sum(kernel.resident_weights for kernel in program.counters().crossbar) == 264_192 - 16_384
         assert reloaded_weights(program) == 16_384
+
+
+@pytest.mark.parametrize("name", ["ic_resnet8", "kws_dscnn", "vww_mobilenet", "ad_autoencoder"])
+def test_packed_programs_give_every_golden_integer(name: str, models_dir: Path) -> None:
+    """The interpreter that made the golden tensors uses fixed-point multipliers; so does this program."""
+    del models_dir
+    golden = network(f"mlperf/{name}").first(2)
+    program = golden_program(golden, PACKED_TARGETS[0])
+    kernels = program.counters().crossbar
+    assert sum(kernel.resident_weights for kernel in kernels) > 0
+    result = compare(golden, program)
+    assert [item for item in result.tensors if item.differ] == []
+    assert result.values > 0
