@@ -9,7 +9,7 @@ windows. Passes fill in what is missing: `imc-unroll` makes plain programs, `imc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import TensorType
 
     from imcflow.dialect.types import ElementType
+
+
+T = TypeVar("T")
 
 
 class WindowedOp(ImcOp):
@@ -115,14 +118,45 @@ class WindowedOp(ImcOp):
         self.expect_shape(self.result, (shape[0], channels_out, *size), "result")
 
 
+def in_parts(each: Sequence[T], partial_sums: IntegerAttr[IntegerType]) -> list[Sequence[T]]:
+    """Group items in runs of `partial_sums`."""
+    count = partial_sums.value.data
+    return [each[first : first + count] for first in range(0, len(each), count)]
+
+
+def verified_outputs(outputs: Sequence[int], partial_sums: IntegerAttr[IntegerType], what: str) -> int:
+    """Return the output channels of all parts.
+
+    Args:
+        outputs: of each program.
+        partial_sums: programs per part.
+        what: programs are called in messages.
+
+    Raises:
+        VerifyException: the programs do not make up whole parts.
+    """
+    count = partial_sums.value.data
+    if count < 1 or count & (count - 1):
+        raise VerifyException(f"partial_sums is {count}, it must be a power of two")
+    if len(outputs) % count:
+        raise VerifyException(f"{len(outputs)} {what} in parts of {count} partial sums")
+    parts = in_parts(outputs, partial_sums)
+    if any(len(set(part)) > 1 for part in parts):
+        raise VerifyException(f"partial sums of one part must have the same outputs, {what} have {list(outputs)}")
+    return sum(part[0] for part in parts)
+
+
 @irdl_op_definition
 class ApLinearOp(WindowedOp):
     """A constant linear layer on associative-processor arrays, and the step function behind it, if any.
 
     `programs` hold the layer in parts of consecutive output channels; every part runs on an array of its own and sees
-    all window elements. `placements` has one entry per part once tracks are allocated. With `thresholds` (`[C, L]` or
-    `[1, L]`, see `imc.threshold`) the result is `low + #{k : x >= thresholds[c, k]}` of the sum x, computed by the
-    digital unit while the sum is stored. `channel_low` and `channel_high` are the exact range of each channel of each
+    all window elements. With `partial_sums` n, n programs in a row (on n arrays) are one part: each is the sum over
+    some of the window elements, and the part is their sum.
+
+    `placements` has one entry per program once tracks are allocated. With `thresholds` (`[C, L]` or `[1, L]`, see
+    `imc.threshold`) the result is `low + #{k : x >= thresholds[c, k]}` of the sum x, computed by the digital unit while
+    the sum is stored. `channel_low` and `channel_high` are the exact range of each channel of each
     input, pad value included.
     """
 
@@ -134,6 +168,7 @@ class ApLinearOp(WindowedOp):
 
     programs = prop_def(ArrayAttr[AddSubAttr])
     placements = opt_prop_def(ArrayAttr[PlacementAttr])
+    partial_sums = prop_def(IntegerAttr[IntegerType], default_value=integer(1))
     low = prop_def(IntegerAttr[IntegerType], default_value=integer(0))
     channel_low = prop_def(INTEGERS)
     channel_high = prop_def(INTEGERS)
@@ -156,6 +191,7 @@ class ApLinearOp(WindowedOp):
         thresholds: SSAValue | None = None,
         descending: SSAValue | None = None,
         low: int = 0,
+        partial_sums: int = 1,
     ) -> None:
         super().__init__(
             operands=[
@@ -165,6 +201,7 @@ class ApLinearOp(WindowedOp):
             ],
             properties={
                 "programs": ArrayAttr(programs),
+                "partial_sums": integer(partial_sums),
                 "low": integer(low),
                 "channel_low": integers(channel_low),
                 "channel_high": integers(channel_high),
@@ -173,10 +210,19 @@ class ApLinearOp(WindowedOp):
             result_types=[result_type],
         )
 
+    def placed_programs(self) -> list[tuple[AddSubAttr, PlacementAttr]]:
+        """Return every program with its placement; there must be placements."""
+        assert self.placements is not None
+        return list(zip(self.programs, self.placements, strict=True))
+
+    def in_parts(self, each: Sequence[T]) -> list[Sequence[T]]:
+        """Group what there is for each program by the parts of output channels."""
+        return in_parts(each, self.partial_sums)
+
     def verify_(self) -> None:
         """Programs are causal, see all window elements and compute every output channel."""
         super().verify_()
-        outputs = 0
+        outputs: list[int] = []
         channels = len(self.inputs) * self.map_shape[0]
         if len(self.channel_low) != channels or len(self.channel_high) != channels:
             raise VerifyException(f"channel ranges must have {channels} entries")
@@ -188,20 +234,23 @@ class ApLinearOp(WindowedOp):
                 raise VerifyException(str(error)) from error
             if program.input_count != self.elements:
                 raise VerifyException(f"a program has {program.input_count} inputs for {self.elements} window elements")
-            outputs += program.output_count
-        if outputs != shape_of(self.result)[1]:
-            raise VerifyException(f"programs compute {outputs} of {shape_of(self.result)[1]} output channels")
+            outputs.append(program.output_count)
+        channels_out = verified_outputs(outputs, self.partial_sums, "programs")
+        if channels_out != shape_of(self.result)[1]:
+            raise VerifyException(f"programs compute {channels_out} of {shape_of(self.result)[1]} output channels")
         if self.placements is not None and len(self.placements) != len(self.programs):
             raise VerifyException(f"{len(self.placements)} placements for {len(self.programs)} programs")
         if self.thresholds is not None:
             self.expect_rank(self.thresholds, 2, "thresholds")
-            if shape_of(self.thresholds)[0] not in (1, outputs):
-                raise VerifyException(f"thresholds have {shape_of(self.thresholds)[0]} rows for {outputs} channels")
+            if shape_of(self.thresholds)[0] not in (1, channels_out):
+                raise VerifyException(
+                    f"thresholds have {shape_of(self.thresholds)[0]} rows for {channels_out} channels"
+                )
             self._expect_bounds(self.low.value.data, self.low.value.data + shape_of(self.thresholds)[1])
         if self.descending is not None:
             if self.thresholds is None:
                 raise VerifyException("descending channels without thresholds")
-            self.expect_shape(self.descending, (outputs,), "descending")
+            self.expect_shape(self.descending, (channels_out,), "descending")
 
     def _expect_bounds(self, low: int, high: int) -> None:
         element = integer_element_of(self.result)

@@ -29,7 +29,7 @@ from xdsl.traits import HasParent, IsTerminator, NoMemoryEffect, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from imcflow.dialect.base import INTEGER_TENSOR, INTEGERS, integer, integers
-from imcflow.dialect.ops_ap import WindowedOp
+from imcflow.dialect.ops_ap import WindowedOp, verified_outputs
 from imcflow.dialect.types import shape_of, smallest_integer_type
 
 LARGEST_SHIFT = 31
@@ -49,6 +49,7 @@ class ApUnpackedOp(WindowedOp):
     thresholds = opt_operand_def(INTEGER_TENSOR)
     descending = opt_operand_def(INTEGER_TENSOR)
 
+    partial_sums = prop_def(_INTEGER, default_value=integer(1))
     low = prop_def(_INTEGER, default_value=integer(0))
     channel_low = prop_def(INTEGERS)
     channel_high = prop_def(INTEGERS)
@@ -80,7 +81,7 @@ class ApUnpackedOp(WindowedOp):
     def verify_(self) -> None:
         """Every region sees all window elements, ends in `imc.ap_yield`; together they give every output channel."""
         super().verify_()
-        outputs = 0
+        outputs: list[int] = []
         for body in self.bodies:
             if len(body.block.args) != self.elements:
                 raise VerifyException(
@@ -89,9 +90,10 @@ class ApUnpackedOp(WindowedOp):
             terminator = body.block.last_op
             if not isinstance(terminator, ApYieldOp):
                 raise VerifyException("a region ends in imc.ap_yield")
-            outputs += len(terminator.bias)
-        if outputs != shape_of(self.result)[1]:
-            raise VerifyException(f"regions compute {outputs} of {shape_of(self.result)[1]} output channels")
+            outputs.append(len(terminator.bias))
+        channels = verified_outputs(outputs, self.partial_sums, "regions")
+        if channels != shape_of(self.result)[1]:
+            raise VerifyException(f"regions compute {channels} of {shape_of(self.result)[1]} output channels")
 
 
 class ApSumOp(IRDLOperation):

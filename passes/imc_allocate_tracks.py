@@ -23,6 +23,7 @@ class ImcAllocateTracks(ModulePass):
     Steps run depth first by consumer, slice by slice. Words that meet in one instruction lie on different tracks; a
     word is freed at its last use, and overwritten there by the sum where that is possible (never a reverse
     subtraction). All tracks of values are cleared at once between slices, so that sums start from cells known to be 0.
+    Outputs that are summed over several arrays keep their words to the end.
 
     Precondition: programs with intervals (after `imc-infer-widths`).
     Postcondition: every `imc.ap_linear` has one placement per program, inside one array of the target.
@@ -63,6 +64,7 @@ class ImcAllocateTracks(ModulePass):
                         loaded_bits=loaded_bits(layer),
                         negated_store=layer.thresholds is not None,
                         in_place=self.in_place,
+                        keep_outputs=layer.partial_sums.value.data > 1,
                     )
                     for part in layer.programs
                 ]

@@ -37,8 +37,9 @@ class ImcEmitProgram(ModulePass):
     """Turn placed layers into kernels: ops with an instruction table.
 
     Every step of a placement becomes one macro instruction (two where an operand is shifted); step functions become
-    step tables, in which channels that store minus their sum are turned round. Ops of the digital unit stay as they
-    are.
+    step tables, in which channels that store minus their sum are turned round. Partial sums on several arrays are added
+    by recursive halving: each array receives those of a share of the outputs, adds them, and stores its share.
+    Ops of the digital unit stay as they are.
 
     Layers of crossbar macros become `imc.crossbar_kernel`: tile operations, and the weights in the order of the tiles.
 
@@ -132,36 +133,51 @@ def _linear_kernel(layer: ApLinearOp, target: ApTarget) -> ApKernelOp:
     from imcflow.dialect.placement import StepFlag, StepKind
     from imcflow.passes.emission.array_steps import ArraySteps
     from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
+    from imcflow.passes.emission.partial_sums import emit_partial_sums
     from imcflow.passes.emission.steps import step_table
     from imcflow.runtime.program import ElementType
 
     if layer.placements is None:
         raise ImcflowError(f"{describe(layer)} has no placements; run imc-allocate-tracks first")
     channels, element = shape_of(layer.result)[1], integer_element_of(layer.result)
+    negated = np.zeros(channels, dtype=np.bool_)
+    arrays = kernel_arrays(layer, target)
+    together = layer.partial_sums.value.data
     tables: list[NDArray[np.void]] = []
     parts: list[tuple[int, int, str]] = []
-    negated = np.zeros(channels, dtype=np.bool_)
-    outputs, position = 0, 0
-    arrays = min(len(layer.programs), target.summary.array_count or len(layer.programs))
-    for part, (packed, placed) in enumerate(zip(layer.programs, layer.placements, strict=True)):
-        program, placement = packed.program(), placed.placement()
-        at = EmissionPoint(
-            array=part % arrays,
-            port_elements=layer.elements // len(layer.inputs) if len(layer.inputs) > 1 else 0,
-            first_output=outputs,
-            loaded_bits=loaded_bits(layer),
-            stored_bits=element.width.data,
-            stored_signed=is_signed(element),
-            step_rows=layer.thresholds is not None,
-        )
-        table = emit_instructions(program, placement, describe(layer), at)
-        turned = (placement.kind == StepKind.STORE) & ((placement.flags & StepFlag.NEGATED) > 0)
-        negated[outputs + placement.index[turned]] = True
-        last = outputs + program.output_count - 1
-        parts.append((position, position + len(table), f"output channels {outputs} to {last}"))
-        tables.append(table)
-        outputs += program.output_count
-        position += len(table)
+    first, position = 0, 0
+    placed = [(program.program(), placement.placement()) for program, placement in layer.placed_programs()]
+    for number in range(0, len(placed), together):
+        points = [
+            EmissionPoint(
+                array=array % arrays,
+                port_elements=layer.elements // len(layer.inputs) if len(layer.inputs) > 1 else 0,
+                first_output=first,
+                loaded_bits=loaded_bits(layer),
+                stored_bits=element.width.data,
+                stored_signed=is_signed(element),
+                step_rows=layer.thresholds is not None,
+            )
+            for array in range(number, number + together)
+        ]
+        programs, placements = zip(*placed[number : number + together], strict=True)
+        last = first + programs[0].output_count - 1
+        named = f"output channels {first} to {last}"
+        if together == 1:
+            placement = placements[0]
+            emitted = [emit_instructions(programs[0], placement, describe(layer), points[0])]
+            texts = [named]
+            turned = (placement.kind == StepKind.STORE) & ((placement.flags & StepFlag.NEGATED) > 0)
+            negated[first + placement.index[turned]] = True
+        else:
+            emitted = emit_partial_sums(programs, placements, describe(layer), points)
+            texts = [f"{named}, partial sum {index} of {together}" for index in range(1, together + 1)]
+            texts += [f"{named}, addition of partial sums", f"{named}, stores"]
+        for table, text in zip(emitted, texts, strict=True):
+            parts.append((position, position + len(table), text))
+            position += len(table)
+        tables += emitted
+        first = last + 1
     table = np.concatenate(tables)
     properties: dict[str, Attribute | None] = {}
     if layer.thresholds is not None:
@@ -180,6 +196,18 @@ def _linear_kernel(layer: ApLinearOp, target: ApTarget) -> ApKernelOp:
             properties |= step_properties(steps)
     properties["source_map"] = ArrayAttr([region(begin, end, text) for begin, end, text in parts])
     return _kernel(layer, table, arrays, properties)
+
+
+def kernel_arrays(layer: ApLinearOp, target: ApTarget) -> int:
+    """Return the arrays that a row block of a layer uses: one per program, or as many as the target gives it.
+
+    Raises:
+        ImcflowError: fewer than the partial sums of one part need.
+    """
+    together, limit = layer.partial_sums.value.data, target.summary.array_count or len(layer.programs)
+    if together > limit:
+        raise ImcflowError(f"{describe(layer)}: {together} partial sums, a row block has {limit} arrays")
+    return min(len(layer.programs), limit // together * together)
 
 
 def _pool_kernel(layer: ApMaxPoolOp, target: ApTarget) -> ApKernelOp:

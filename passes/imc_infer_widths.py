@@ -39,6 +39,8 @@ class ImcInferWidths(ModulePass):
     with a power of two added (written `v0 += 16`), as unsigned words of the same length. What this adds to an output
     moves the thresholds behind it; its bias takes it back where there are none or the accumulator would become longer.
 
+    Words of outputs that are summed over several arrays are long enough for what they receive.
+
     Precondition: `imc.ap_linear` ops.
     Postcondition: their programs have intervals; values that are never negative are unsigned words.
 
@@ -66,6 +68,7 @@ class ImcInferWidths(ModulePass):
         """Add intervals in place."""
         from imcflow.passes.ap_target import load_ap_target
         from imcflow.passes.reduction.intervals import infer_bounds
+        from imcflow.passes.reduction.partial_sums import widened
 
         cycles = load_ap_target(self.target).cycles
         for layer in list(op.walk()):
@@ -76,6 +79,7 @@ class ImcInferWidths(ModulePass):
                 programs = [infer_bounds(part.program(), bounds) for part in layer.programs]
                 if self.offset_binary:
                     programs = _lifted(layer, programs, bounds, cycles)
+                programs = [word for part in layer.in_parts(programs) for word in widened(part)]
             except ImcflowError as error:
                 raise PassFailedException(f"{describe(layer)}: {error.message}") from error
             layer.programs = ArrayAttr([AddSubAttr.of(program) for program in programs])
@@ -89,7 +93,7 @@ def _lifted(layer: ApLinearOp, programs: list[AddSubProgram], bounds: Bounds, cy
 
     thresholds = None if layer.thresholds is None else constant_array(layer.thresholds)
     parts = [lift_values(program, bounds, movable=thresholds is not None, cycles=cycles) for program in programs]
-    moved = np.concatenate([by for _, by in parts])
+    moved = np.concatenate([np.sum(by, axis=0) for by in layer.in_parts([by for _, by in parts])])
     if thresholds is not None and moved.any():
         _move_thresholds(layer, thresholds, moved)
     return [program for program, _ in parts]

@@ -76,6 +76,7 @@ class ImcPack(ModulePass):
                 thresholds=layer.thresholds,
                 descending=layer.descending,
                 low=layer.low.value.data,
+                partial_sums=layer.partial_sums.value.data,
             )
             packed.location = layer.location
             packed.attributes.update(layer.attributes)

@@ -98,23 +98,28 @@ class ImcReduceArithmetic(ModulePass):
             layer.programs = ArrayAttr(programs)
 
     def _reduce(self, layer: ApLinearOp, part: AddSubAttr, target: ApTarget) -> AddSubAttr:
+        from imcflow.dialect.add_sub_program import Bounds
+        from imcflow.passes.reduction.partial_sums import among, used_elements
         from imcflow.passes.reduction.reduce import reduce_matrix
         from imcflow.passes.reduction.scope import reduce_in_best_scope
 
         program = part.program()
-        matrix, inputs = program.expand(), layer_bounds(layer)
         repairs = float(self.repairs) if self.effort == "max" else 0.0
         channel = program.input_count // (len(layer.inputs) * layer.map_shape[0])
+        matrix, inputs = program.expand(), layer_bounds(layer)
+        # One of several partial sums has weights in some channels only: scopes are chosen and compared there.
+        used = slice(0, program.input_count) if layer.partial_sums.value.data == 1 else used_elements(matrix, channel)
+        matrix, inputs = matrix[:, used], Bounds(inputs.low[used], inputs.high[used])
         if self.scope == AUTO and len(layer.inputs) == 1:
             reduced = reduce_in_best_scope(
-                matrix, inputs, program.bias, channel, target, describe(layer), repairs, loaded_bits(layer)
+                matrix, inputs, program.bias, channel, target, describe(layer), repairs, loaded_bits(layer)[used]
             )
         else:
             group = 0 if self.scope == AUTO or len(layer.inputs) > 1 else int(self.scope) * channel
             reduced = reduce_matrix(
                 matrix, inputs, group=group, bias=program.bias, cycles=target.cycles, repairs_per_term=repairs
             )
-        return AddSubAttr.of(reduced)
+        return AddSubAttr.of(among(reduced, used, program.input_count))
 
 
 def layer_bounds(layer: ApLinearOp) -> Bounds:

@@ -58,21 +58,27 @@ class ImcUnroll(ModulePass):
             : (tensor<?x3x8x8xui4>) -> tensor<?x8x6x6xsi10>
 
     Effect on cost: none by itself; the plain program has one accumulation per nonzero digit. Layers whose accumulators
-    would fill more than three quarters of an array are cut into parts of output channels, one array each.
+    would fill more than three quarters of an array are cut into parts of output channels, one array each. With
+    `partial-sums`, the input channels of a part are divided among several arrays that work at the same time: the layer
+    takes about as many times less long, and moves and adds its outputs' partial sums in return.
 
     Options:
         target: preset name or YAML file of the associative processor; limits the accumulators of one array.
+        partial_sums: most arrays, a power of two, that share the input channels of a convolution or matrix product.
     """
 
     name = "imc-unroll"
 
     target: str = "rtm-ap-256"
+    partial_sums: int = 1
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Replace the ops in place."""
         from imcflow.passes.ap_target import load_ap_target
 
         target = load_ap_target(self.target)
+        if self.partial_sums < 1 or self.partial_sums & (self.partial_sums - 1):
+            raise PassFailedException(f"{self.name}: partial-sums must be a power of two, got {self.partial_sums}")
         intervals = {
             value: interval
             for function in op.ops
@@ -90,6 +96,8 @@ class ImcUnroll(ModulePass):
                     conv_geometry(candidate),
                     target,
                     intervals,
+                    # Channels of different groups have no output in common.
+                    self.partial_sums if candidate.groups.value.data == 1 else 1,
                 )
             elif isinstance(candidate, GemmOp):
                 _unroll(
@@ -99,6 +107,7 @@ class ImcUnroll(ModulePass):
                     {},
                     target,
                     intervals,
+                    self.partial_sums,
                 )
             elif isinstance(candidate, SumPoolOp):
                 _unroll(
@@ -214,11 +223,13 @@ def _unroll(
     geometry: dict[str, Attribute],
     target: ApTarget,
     intervals: dict[SSAValue, Interval],
+    partial_sums: int = 1,
 ) -> None:
     import numpy as np
 
     from imcflow.dialect.add_sub_program import Bounds
     from imcflow.passes.ap_target import split_outputs
+    from imcflow.passes.reduction.partial_sums import most_arrays, share_channels
     from imcflow.passes.reduction.plain import plain_program
 
     bias: Any = getattr(op, "bias", None)
@@ -233,7 +244,12 @@ def _unroll(
         parts = split_outputs(matrix, bounds, offset, group, target, describe(op))
     except ImcflowError as error:
         raise PassFailedException(f"{ImcUnroll.name}: {error.message}") from error
-    programs = [AddSubAttr.of(plain_program(matrix[part], group=group, bias=offset[part])) for part in parts]
+    arrays = most_arrays(partial_sums, shape_of(inputs[0])[1], target.summary.array_count)
+    programs = [
+        AddSubAttr.of(plain_program(share, group=group, bias=offset[part] if number == 0 else 0 * offset[part]))
+        for part in parts
+        for number, share in enumerate(share_channels(matrix[part], channel, arrays))
+    ]
     threshold = only_step_function(op)
     last = op if threshold is None else threshold
     linear = ApLinearOp(
@@ -246,6 +262,7 @@ def _unroll(
         thresholds=None if threshold is None else threshold.thresholds,
         descending=None if threshold is None else threshold.descending,
         low=0 if threshold is None else threshold.low.value.data,
+        partial_sums=arrays,
     )
     replace_layer(last, linear, [op] if threshold is None else [op, threshold], intervals)
     if threshold is not None:

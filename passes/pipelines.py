@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from imcflow.errors import ImcflowError
 
 AP_LEVELS = (
@@ -101,6 +103,45 @@ def default_pipeline(
         behind = next(number for number, text in enumerate(mapped) if text.startswith("imc-emit-program")) + 1
         mapped.insert(behind, f"{CALIBRATE_CONVERTERS}{{calibration={quoted(converter_calibration)}}}")
     return ",".join([*passes, *mapped])
+
+
+def with_settings(text: str, settings: Mapping[str, str]) -> str:
+    """Return a pipeline with other options.
+
+    Args:
+        text: the pipeline.
+        settings: values by `PASS.OPTION`; every occurrence of the pass takes them.
+
+    Raises:
+        ImcflowError: a key is no `PASS.OPTION`, or the pipeline has no such pass.
+    """
+    if not settings:
+        return text
+    from xdsl.utils.arg_spec import parse_pipeline
+    from xdsl.utils.exceptions import ArgSpecParseError
+
+    specs = list(parse_pipeline(text))
+    names = dict.fromkeys(spec.name for spec in specs)
+    for key, value in settings.items():
+        name, dot, option = key.partition(".")
+        if not (name and dot and option):
+            raise ImcflowError(f"--set {key}={value}: expected PASS.OPTION=VALUE")
+        if name not in names:
+            raise ImcflowError(f"--set {key}={value}: the pipeline has no pass '{name}'; it has {', '.join(names)}")
+        try:
+            (parsed,) = parse_pipeline(f"{name}{{{option}={value}}}")
+        except (ArgSpecParseError, ValueError):
+            (parsed,) = parse_pipeline(f"{name}{{{option}={quoted(value)}}}")
+        for spec in specs:
+            if spec.name == name:
+                for same in [given for given in spec.parameters if _plain(given) == _plain(option)]:
+                    del spec.parameters[same]
+                spec.parameters.update(parsed.parameters)
+    return ",".join(map(str, specs))
+
+
+def _plain(option: str) -> str:
+    return option.replace("-", "_")
 
 
 def quantising_passes(

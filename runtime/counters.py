@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imcflow.runtime.array_runs import ArrayRuns, merge_runs
 from imcflow.runtime.array_times import array_times, instruction_arrays, move_levels
 from imcflow.runtime.cell_writes import CellWrites, cell_writes
 from imcflow.runtime.counts import COUNT_NAMES, UNIT_WEIGHTS, Counts, CycleWeights
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
     Column = np.ndarray[Any, np.dtype[np.int64]]
     Times = np.ndarray[Any, np.dtype[np.float64]]
+
+
+_TIMED = ("searches", "writes", "load_bits", "store_bits", "move_bits", "shift_cycles")
+"""Counts that `_weighted_cycles` weighs."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class KernelCounters:
         busy_cycles: weighted cycles of each array's own instructions.
         makespan_cycles: weighted cycles until the last array ends, waits at MOVEs included, rewind included.
         writes_by_cell: most writes of every cell of an array in one row, by cell class, and the average tagged cells.
+        runs: what the arrays do between crossing MOVEs; None if there are none.
     """
 
     step: int
@@ -66,6 +72,7 @@ class KernelCounters:
     busy_cycles: tuple[float, ...]
     makespan_cycles: float
     writes_by_cell: CellWrites
+    runs: ArrayRuns | None = None
 
     @property
     def worst_cell_writes(self) -> int:
@@ -78,16 +85,21 @@ class KernelCounters:
         return max(self.rewind_cycles, default=0)
 
     def can_estimate(self, weights: CycleWeights) -> bool:
-        """Whether `estimated_makespan` is exact: no array waits for another, and shifts are not hidden."""
-        return not self.crossing_moves and not weights.shifts_overlap
+        """Whether `estimated_makespan` is exact: no instruction hides its shifts behind its other work."""
+        return not weights.shifts_overlap
 
     def estimated_makespan(self, weights: CycleWeights) -> float:
         """Return the makespan under other weights without counting again; a lower bound unless `can_estimate`."""
-        ends = [
-            counts.weighted_cycles(weights) + rewind * weights.shift
-            for counts, rewind in zip(self.by_array, self.rewind_cycles, strict=True)
-        ]
-        return max(ends, default=0.0)
+        if self.runs is None:
+            ends = [
+                counts.weighted_cycles(weights) + rewind * weights.shift
+                for counts, rewind in zip(self.by_array, self.rewind_cycles, strict=True)
+            ]
+            return max(ends, default=0.0)
+        levels = move_levels(self.runs.owners, self.runs.sources, weights.arrays_per_tile, weights.arrays_per_bank)
+        cycles = _weighted_cycles(self.runs.columns, levels, weights)
+        _, array_ends, _ = array_times(self.runs.owners, self.runs.sources, cycles, self.array_count)
+        return float((array_ends + weights.shift * np.array(self.rewind_cycles)).max(initial=0.0))
 
     def row_blocks(self, images: int) -> int:
         """Copies of the arrays that `images` images need at once."""
@@ -231,6 +243,7 @@ def count_kernel(
             array_count=kernel.array_count,
             or_latch=target.or_latch,
         ),
+        runs=merge_runs(owners, sources, {name: columns[name] for name in _TIMED}) if crossing_moves else None,
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, SSAValue
 
 from imcflow.dialect.add_sub_program import evaluate
 from imcflow.dialect.interpreter.registry import Array, meaning
-from imcflow.dialect.ops_ap import ApLinearOp, ApMaxPoolOp, WindowedOp
+from imcflow.dialect.ops_ap import ApLinearOp, ApMaxPoolOp, WindowedOp, in_parts
 from imcflow.dialect.ops_ap_unpacked import ApAccumulateOp, ApAddOp, ApSubOp, ApUnpackedOp, ApYieldOp
 from imcflow.dialect.ops_network import window_properties
 from imcflow.dialect.types import shape_of
@@ -64,7 +64,8 @@ def ap_linear(op: ApLinearOp, *operands: Array) -> Array:
     """Evaluate the programs on the windows, then the step function."""
     count = len(op.inputs)
     elements = np.concatenate([windows(op, operand) for operand in operands[:count]])
-    sums = np.concatenate([evaluate(part.program(), elements) for part in op.programs])
+    results = [evaluate(part.program(), elements) for part in op.programs]
+    sums = np.concatenate([np.sum(part, axis=0) for part in in_parts(results, op.partial_sums)])
     return _as_tensor(op, _stepped(op, sums, operands[count:]))
 
 
@@ -73,24 +74,30 @@ def ap_unpacked(op: ApUnpackedOp, *operands: Array) -> Array:
     """Evaluate the regions op by op on the windows, then the step function."""
     count = len(op.inputs)
     elements = np.concatenate([windows(op, operand) for operand in operands[:count]])
+    results = [_region_outputs(body.block, elements) for body in op.bodies]
+    sums = np.concatenate([np.sum(part, axis=0) for part in in_parts(results, op.partial_sums)])
+    return _as_tensor(op, _stepped(op, sums, operands[count:]))
+
+
+def _region_outputs(block: Block, elements: Array) -> Array:
+    """Evaluate one region on window elements `[elements, lanes]`; the result is `[outputs, lanes]`."""
+    values: dict[SSAValue, Array] = dict(zip(block.args, elements, strict=True))
+    sums: dict[int, Array] = {}
+    nothing = np.zeros(elements.shape[1], np.int64)
     results: list[Array] = []
-    for body in op.bodies:
-        values: dict[SSAValue, Array] = dict(zip(body.block.args, elements, strict=True))
-        sums: dict[int, Array] = {}
-        nothing = np.zeros(elements.shape[1], np.int64)
-        for inner in body.block.ops:
-            if isinstance(inner, ApAddOp | ApSubOp):
-                left = values[inner.lhs] << inner.lhs_shift.value.data
-                right = values[inner.rhs] << inner.rhs_shift.value.data
-                values[inner.result] = left - right if isinstance(inner, ApSubOp) else left + right
-            elif isinstance(inner, ApAccumulateOp):
-                term = values[inner.value] << inner.shift.value.data
-                output = inner.output.value.data
-                sums[output] = sums.get(output, nothing) + (-term if inner.subtract is not None else term)
-            elif isinstance(inner, ApYieldOp):
-                biases = [int(bias) for bias in inner.bias.iter_values()]
-                results += [sums.get(output, nothing) + bias for output, bias in enumerate(biases)]
-    return _as_tensor(op, _stepped(op, np.stack(results), operands[count:]))
+    for inner in block.ops:
+        if isinstance(inner, ApAddOp | ApSubOp):
+            left = values[inner.lhs] << inner.lhs_shift.value.data
+            right = values[inner.rhs] << inner.rhs_shift.value.data
+            values[inner.result] = left - right if isinstance(inner, ApSubOp) else left + right
+        elif isinstance(inner, ApAccumulateOp):
+            term = values[inner.value] << inner.shift.value.data
+            output = inner.output.value.data
+            sums[output] = sums.get(output, nothing) + (-term if inner.subtract is not None else term)
+        elif isinstance(inner, ApYieldOp):
+            biases = [int(bias) for bias in inner.bias.iter_values()]
+            results += [sums.get(output, nothing) + bias for output, bias in enumerate(biases)]
+    return np.stack(results)
 
 
 @meaning(ApMaxPoolOp)

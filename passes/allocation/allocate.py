@@ -58,6 +58,7 @@ def place_program(
     loaded_bits: NDArray[np.int32] | None = None,
     negated_store: bool = False,
     in_place: bool = True,
+    keep_outputs: bool = False,
 ) -> Placement:
     """Order the steps of a program and give every word its cells.
 
@@ -70,6 +71,7 @@ def place_program(
         loaded_bits: bits in which each window element is loaded, if more than its interval needs [inputs].
         negated_store: an output that is minus a value may be stored as it is, with flag NEGATED.
         in_place: overwrite operands at their last use.
+        keep_outputs: every output has an accumulator of its own, which keeps it after the store.
 
     Raises:
         CapacityError: accumulators and values do not fit the array at any one time.
@@ -93,8 +95,9 @@ def place_program(
         kind,
         index,
         word_bits(program, loaded_bits),
-        _stored_directly(program, negated_store),
+        np.zeros(program.output_count, dtype=np.bool_) if keep_outputs else _stored_directly(program, negated_store),
         in_place,
+        keep_outputs,
     )
     bits = program.outputs.bits
     widest = int(bits.max(initial=1))
@@ -131,6 +134,7 @@ class _Job:
     words: NDArray[np.int32]
     direct: NDArray[np.bool_]
     in_place: bool
+    keep_outputs: bool
 
     @property
     def lifted(self) -> bool:
@@ -156,6 +160,7 @@ class _Job:
             self.word_tracks,
             self.geometry.domains,
             limit,
+            self.keep_outputs,
         )
 
     def values(self, cells: NDArray[np.int32], accumulator_tracks: int) -> tuple[Placement | None, int]:
@@ -260,6 +265,7 @@ def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: s
         program.output_count + 1,
         geometry.domains,
         geometry.domains,
+        False,
     )
     return used
 

@@ -39,6 +39,7 @@ def place_accumulators(
     tracks: int,
     domains: int,
     limit: int,
+    keep: bool,
 ) -> tuple[I32, int]:
     """Give every accumulator a word, from its first accumulation to its store; lowest track first.
 
@@ -48,6 +49,7 @@ def place_accumulators(
         output_bits: word length of every output.
         has_word: which outputs have an accumulator.
         tracks, domains: room; words lie below domain `limit`.
+        keep: words are not free again after the store.
 
     Returns:
         cell of every output (tracks counted from 0, -1 without a word), and the number of tracks used; -1 when
@@ -70,7 +72,7 @@ def place_accumulators(
                 cells[output] = cell
                 set_cells(free, cell, output_bits[output], domains, False)
                 used = max(used, cell // domains + 1)
-            if kind[step] == STORE:
+            if kind[step] == STORE and not keep:
                 set_cells(free, cells[output], output_bits[output], domains, True)
     return cells, used
 

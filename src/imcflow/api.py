@@ -42,6 +42,7 @@ class CompileOptions:
         converter_calibration: `.npz` of sample inputs, to choose the ranges of the converters of an analog target.
         pipeline: pass pipeline to run instead of the default one.
         schedule: strategy that lets layers overlap (see `imc-map-layers`); None: one layer after the other.
+        settings: other values for options of the pipeline's passes, by `PASS.OPTION`.
     """
 
     target: str = DEFAULT_TARGET
@@ -53,6 +54,7 @@ class CompileOptions:
     converter_calibration: Path | None = None
     pipeline: str | None = None
     schedule: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def compile(
@@ -67,6 +69,7 @@ def compile(
     converter_calibration: str | Path | None = None,
     pipeline: str | None = None,
     schedule: str | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> CompiledProgram:
     """Compile a network for a target.
 
@@ -83,6 +86,8 @@ def compile(
         converter_calibration: `.npz` of sample inputs, to choose the ranges of the converters of an analog target.
         pipeline: pass pipeline to run instead of the default one.
         schedule: let layers overlap: "forward", "backward", "middle-out", "beam" or "layerwise"; None: they do not.
+        settings: other values for options of the pipeline's passes, such as `{"imc-unroll.partial-sums": 4}`; the
+            options are those of the page on passes.
 
     Raises:
         ModelError: the model cannot be compiled; the message names node, op and reason.
@@ -98,6 +103,7 @@ def compile(
         converter_calibration=None if converter_calibration is None else Path(converter_calibration),
         pipeline=pipeline,
         schedule=schedule,
+        settings={key: _pipeline_value(value) for key, value in (settings or {}).items()},
     )
     if isinstance(model, str | Path):
         return compile_model(Path(model), options)
@@ -126,10 +132,10 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         ImcflowError: calibration data without a number of bits, or the other way round; an unknown target or
             arithmetic.
     """
-    from imcflow.passes.pipelines import default_pipeline
+    from imcflow.passes.pipelines import default_pipeline, with_settings
 
     if options.pipeline is not None:
-        return options.pipeline
+        return with_settings(options.pipeline, options.settings)
     if (options.calibration is None) != (options.activation_bits is None):
         raise ImcflowError("--calibrate IN.npz and --activation-bits N come together")
     text = default_pipeline(
@@ -141,7 +147,12 @@ def pipeline_text(options: CompileOptions, model: Path | None = None) -> str:
         arithmetic=options.arithmetic,
         converter_calibration=None if options.converter_calibration is None else str(options.converter_calibration),
     )
+    text = with_settings(text, options.settings)
     return f"{CONVERT_LINALG},{text}" if model is not None and _is_linalg(model) else text
+
+
+def _pipeline_value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_linalg(model: Path) -> bool:
@@ -291,6 +302,21 @@ def compile_notes(module: ModuleOp) -> list[str]:
 
     notes = module.attributes.get("imc.notes")
     return [note.data for note in notes] if isa(notes, ArrayAttr[StringAttr]) else []
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, str]:
+    """Return `PASS.OPTION=VALUE` options as a dictionary.
+
+    Raises:
+        ImcflowError: an option has no equals sign.
+    """
+    settings: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ImcflowError(f"--set {text}: expected PASS.OPTION=VALUE")
+        settings[key] = value
+    return settings
 
 
 def parse_input_types(texts: Iterable[str]) -> dict[str, str]:

@@ -173,3 +173,27 @@ func.func @main(%x: tensor<?x2xui2>) {
   %0 = imc.ap_kernel %x {instructions = #imc.instructions<"JUMP r 64">, arrays = 1 : i64} : (tensor<?x2xui2>) -> tensor<?x1xui2>
   func.return
 }
+
+// -----
+
+// CHECK: partial_sums is 3, it must be a power of two
+func.func @main(%x: tensor<?x1xui2>) {
+  %0 = imc.ap_linear %x : tensor<?x1xui2> {programs = [#imc.add_sub<"version 1 inputs 1 outputs 1", "slice 1", "y0 += x0">], partial_sums = 3 : i64, channel_low = array<i64: 0>, channel_high = array<i64: 3>} -> tensor<?x1xui2>
+  func.return
+}
+
+// -----
+
+// CHECK: 1 programs in parts of 2 partial sums
+func.func @main(%x: tensor<?x1xui2>) {
+  %0 = imc.ap_linear %x : tensor<?x1xui2> {programs = [#imc.add_sub<"version 1 inputs 1 outputs 1", "slice 1", "y0 += x0">], partial_sums = 2 : i64, channel_low = array<i64: 0>, channel_high = array<i64: 3>} -> tensor<?x1xui2>
+  func.return
+}
+
+// -----
+
+// CHECK: partial sums of one part must have the same outputs, programs have [1, 2]
+func.func @main(%x: tensor<?x1xui2>) {
+  %0 = imc.ap_linear %x : tensor<?x1xui2> {programs = [#imc.add_sub<"version 1 inputs 1 outputs 1", "slice 1", "y0 += x0">, #imc.add_sub<"version 1 inputs 1 outputs 2", "slice 1", "y0 += x0">], partial_sums = 2 : i64, channel_low = array<i64: 0>, channel_high = array<i64: 3>} -> tensor<?x1xui2>
+  func.return
+}

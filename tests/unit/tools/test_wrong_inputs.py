@@ -172,6 +172,18 @@ CASES = [
     Case("bad --input type", lambda folder: compile_arguments(DIGITS, "--input", "x:int8"), ("x:int8",)),
     Case("unknown --input name", lambda folder: compile_arguments(DIGITS, "--input", "nobody:si8"), ("nobody",)),
     Case("no output file", lambda folder: ["compile", str(DIGITS)], ("-o",)),
+    Case(
+        "partial sums on three arrays",
+        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.partial-sums=3"),
+        ("imc-unroll", "partial-sums", "power of two", "got 3"),
+    ),
+    Case("setting without a pass", lambda folder: compile_arguments(DIGITS, "--set", "x=1"), ("PASS.OPTION=VALUE",)),
+    Case("setting without a value", lambda folder: compile_arguments(DIGITS, "--set", "x"), ("PASS.OPTION=VALUE",)),
+    Case(
+        "setting of a pass that does not run",
+        lambda folder: compile_arguments(DIGITS, "--set", "imc-pack.x=1"),
+        ("imc-pack", "imc-unroll"),
+    ),
     Case("unknown pass", lambda folder: compile_arguments(DIGITS, "--pipeline", "imc-magic"), ("imc-magic",)),
     Case("unknown option", lambda folder: ["compile", str(DIGITS), "--fast"], ("--fast",)),
     Case("wrong array name", lambda folder: run_arguments(folder, picture=images()), ("picture",)),

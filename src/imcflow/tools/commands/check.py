@@ -24,6 +24,10 @@ def command(
     calibrate: Annotated[Path | None, typer.Option("--calibrate", help="as for compile")] = None,
     activation_bits: Annotated[int | None, typer.Option("--activation-bits", help="as for compile")] = None,
     arithmetic: Annotated[str, typer.Option("--arithmetic", help="as for compile")] = "onnx",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PASS.OPTION=VALUE", help="as for compile"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> int:
     """Compare every tensor of PROGRAM with the reference interpreter of MODEL; exit status 1 if one differs."""
@@ -41,6 +45,7 @@ def command(
         calibration=calibrate,
         activation_bits=activation_bits,
         arithmetic=arithmetic,
+        settings=api.parse_settings(setting or ()),
     )
     with progress(f"checking {program.name}") as on_progress:
         report = check_program(model, compiled, arrays, options, fidelity=fidelity, on_progress=on_progress)

@@ -53,6 +53,14 @@ def command(
     dump_ir: Annotated[
         Path | None, typer.Option("--dump-ir", metavar="DIR", help="write the IR after every pass to DIR")
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PASS.OPTION=VALUE",
+            help="an option of a pass of the pipeline, such as imc-unroll.partial-sums=4",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Compile MODEL for a target into a program file."""
@@ -71,6 +79,7 @@ def command(
         converter_calibration=calibrate_converters,
         pipeline=pipeline,
         schedule=schedule,
+        settings=api.parse_settings(setting or ()),
     )
     if print_pipeline:
         print_text(api.pipeline_text(options, model))
