@@ -13,6 +13,7 @@ of this process in wall seconds unless marked CPU.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import time
@@ -22,7 +23,7 @@ from functools import partial
 from random import Random
 
 import numpy as np
-from overlap_report import Report, Row, run_tables
+from report import Report, Row, run_tables
 
 from imcflow.passes.overlap.bounds import network_bounds
 from imcflow.passes.overlap.candidates import CandidateLimits, candidates
@@ -404,7 +405,7 @@ def search_quality(report: Report) -> None:
     space = search_space(reference_network("resnet18"), machine(), LIMITS)
     rows: list[Row] = []
     for strategy in Strategy:
-        found = search(space, strategy, Budget(rounds=100, seconds=report.seconds))
+        found = search(space, strategy, Budget(rounds=100, seconds=report.options.seconds))
         rows.append(
             {
                 "strategy": strategy.value,
@@ -416,7 +417,7 @@ def search_quality(report: Report) -> None:
                 "evaluations": found.evaluations,
             }
         )
-    report.add(f"search of ResNet-18, at most {report.seconds:g} s each: end of the network in ms", rows)
+    report.add(f"search of ResNet-18, at most {report.options.seconds:g} s each: end of the network in ms", rows)
 
 
 TABLES: dict[str, Callable[[Report], None]] = {
@@ -431,9 +432,14 @@ TABLES: dict[str, Callable[[Report], None]] = {
 }
 
 
+def more_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what this benchmark needs to know."""
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of each timed search (default 60)")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the chosen tables; returns the exit status."""
-    return run_tables(__doc__, TABLES, arguments)
+    return run_tables(__doc__, TABLES, arguments, more_options)
 
 
 if __name__ == "__main__":

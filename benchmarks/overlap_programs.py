@@ -12,6 +12,7 @@ Times of the machines in cycles, times of this process in CPU seconds.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from overlap_report import Report, Row, run_tables
+from report import Report, Row, run_tables
 
 import imcflow
 from imcflow.compiled import CompiledProgram
@@ -121,7 +122,7 @@ def scheduled_row(name: str, program: CompiledProgram, target: str, arrays: int,
 def programs(report: Report) -> None:
     """Scheduled programs: predicted against replayed end, integers against the unscheduled program."""
     rows: list[Row] = []
-    models = report.models
+    models = report.options.models
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cases: list[tuple[str, Path, str, list[int], dict[str, str]]] = [
@@ -195,9 +196,14 @@ def reference(report: Report) -> None:
 TABLES: dict[str, Callable[[Report], None]] = {"programs": programs, "reference": reference}
 
 
+def more_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what this benchmark needs to know."""
+    parser.add_argument("--models", metavar="DIR", type=Path, help="where the trained networks lie")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the chosen tables; returns the exit status."""
-    return run_tables(__doc__, TABLES, arguments)
+    return run_tables(__doc__, TABLES, arguments, more_options)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,14 @@ Times are CPU seconds of this process.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from random import Random
-from typing import Any
+
+from report import Report, Row, run_tables
 
 from imcflow.passes.packing import LayerShape, MacroGeometry, PackingResult, PackingStyle, pack_weights
 from imcflow.passes.packing.baselines import WeightPolicy, policy_cost
@@ -70,51 +68,6 @@ SMALL_INSTANCES = 24
 EXACT_EFFORT = 30.0
 MOST_AREA_MM2 = 2.0
 LEAST_PROVED = 40
-
-Row = dict[str, Any]
-
-
-@dataclass
-class Report:
-    """Rows of every table, and the bars that are missed."""
-
-    tables: dict[str, list[Row]] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    misses: list[str] = field(default_factory=list)
-
-    def add(self, table: str, rows: Sequence[Row]) -> None:
-        """Keeps and prints a table."""
-        self.tables[table] = list(rows)
-        print(f"\n## {table}\n")
-        print_table(rows)
-
-    def note(self, key: str, value: Any, text: str) -> None:
-        """Keeps one figure and prints a line about it."""
-        self.summary[key] = value
-        print(text)
-
-    def require(self, holds: bool, complaint: str) -> None:
-        """Keeps the complaint if a bar is missed."""
-        if not holds:
-            self.misses.append(complaint)
-
-
-def print_table(rows: Sequence[Row]) -> None:
-    """Prints rows as a Markdown table."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    cells = [[text(row[column]) for column in columns] for row in rows]
-    widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
-    for line in [columns, ["-" * width for width in widths], *cells]:
-        print("| " + " | ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) + " |")
-
-
-def text(value: Any) -> str:
-    """A cell of a table."""
-    if value is None:
-        return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def timed(function: Callable[[], PackingResult]) -> tuple[PackingResult, float]:
@@ -462,20 +415,7 @@ TABLES: dict[str, Callable[[Report], None]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the chosen tables; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help=f"default: all of {', '.join(TABLES)}")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a figure misses its bar")
-    options = parser.parse_args(arguments)
-    report = Report()
-    for name in options.tables or TABLES:
-        TABLES[name](report)
-    if options.json:
-        figures = {"summary": report.summary, "tables": report.tables, "misses": report.misses}
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    for miss in report.misses:
-        print(f"misses its bar: {miss}", file=sys.stderr)
-    return 1 if options.check and report.misses else 0
+    return run_tables(__doc__, TABLES, arguments)
 
 
 if __name__ == "__main__":

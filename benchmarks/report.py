@@ -1,4 +1,4 @@
-"""Tables, figures and missed bars of the overlap benchmarks."""
+"""What benchmarks share: tables, figures, missed bars, and the command line around them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ Row = dict[str, Any]
 
 @dataclass
 class Report:
-    """Rows of every table, and the bars that are missed."""
+    """Rows of every table, and the bars that are missed; `options` are those of the command line."""
 
-    seconds: float
-    models: Path | None = None
+    options: argparse.Namespace
     tables: dict[str, list[Row]] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     misses: list[str] = field(default_factory=list)
@@ -26,6 +25,8 @@ class Report:
     def add(self, table: str, rows: Sequence[Row]) -> None:
         """Keeps and prints a table."""
         self.tables[table] = list(rows)
+        if not rows:
+            return
         print(f"\n## {table}\n")
         columns = list(rows[0])
         cells = [[text(row[column]) for column in columns] for row in rows]
@@ -53,7 +54,10 @@ def text(value: Any) -> str:
 
 
 def run_tables(
-    description: str | None, tables: Mapping[str, Callable[[Report], None]], arguments: Sequence[str] | None
+    description: str | None,
+    tables: Mapping[str, Callable[[Report], None]],
+    arguments: Sequence[str] | None,
+    more_options: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> int:
     """Runs the chosen tables of a benchmark; returns the exit status.
 
@@ -61,20 +65,21 @@ def run_tables(
         description: text of the help.
         tables: all tables by name.
         arguments: the command line; default that of the process.
+        more_options: adds options to `--json` and `--check`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", choices=[*tables, []], help=f"default: all of {', '.join(tables)}")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure misses its bar")
-    parser.add_argument("--seconds", type=float, default=60.0, help="limit of each timed search (default 60)")
-    parser.add_argument("--models", metavar="DIR", type=Path, help="where the trained networks lie")
+    if more_options is not None:
+        more_options(parser)
     options = parser.parse_args(arguments)
-    report = Report(options.seconds, options.models)
+    report = Report(options)
     for name in options.tables or tables:
         tables[name](report)
     if options.json is not None:
         content = {"tables": report.tables, "summary": report.summary, "misses": report.misses}
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if report.misses:
-        print("\nMissed:\n" + "\n".join(report.misses))
+    for miss in report.misses:
+        print(f"misses its bar: {miss}", file=sys.stderr)
     return 1 if options.check and report.misses else 0
