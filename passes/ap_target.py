@@ -74,6 +74,8 @@ def split_outputs(
     group: int,
     target: ApTarget,
     layer: str,
+    *,
+    keep_outputs: bool = False,
 ) -> list[slice]:
     """Cut the outputs of a layer into the fewest equal parts whose accumulators leave room on an array.
 
@@ -86,6 +88,7 @@ def split_outputs(
         group: window elements per slice, 0 for one slice.
         target: limits the tracks.
         layer: name for messages.
+        keep_outputs: accumulators are not freed, because partial sums of other arrays are added in the end.
 
     Raises:
         CapacityError: a single accumulator does not fit.
@@ -103,7 +106,7 @@ def split_outputs(
         needed = 0
         for piece in pieces:
             program = infer_bounds(plain_program(matrix[piece], group=group, bias=bias[piece]), bounds)
-            needed = max(needed, accumulator_tracks(program, target.geometry, layer))
+            needed = max(needed, accumulator_tracks(program, target.geometry, layer, keep_outputs=keep_outputs))
         if needed <= limit or size == 1:
             return pieces
         parts = max(parts + 1, parts * needed // limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -88,7 +89,15 @@ class ImcReduceArithmetic(ModulePass):
                 raise PassFailedException(f"{self.name}: {describe(layer)} already has placements")
         # The compiled loops release the interpreter lock: layers are reduced side by side.
         with ThreadPoolExecutor(os.cpu_count()) as workers:
-            parts = [[workers.submit(self._reduce, layer, part, target) for part in layer.programs] for layer in layers]
+            parts = [
+                [
+                    workers.submit(self._reduce, layer, part, target, kept)
+                    for together in layer.in_parts(layer.programs.data)
+                    for kept in (_kept(layer, together),)
+                    for part in together
+                ]
+                for layer in layers
+            ]
             try:
                 reduced = [[part.result() for part in layer] for layer in parts]
             except ImcflowError as error:
@@ -97,7 +106,7 @@ class ImcReduceArithmetic(ModulePass):
         for layer, programs in zip(layers, reduced, strict=True):
             layer.programs = ArrayAttr(programs)
 
-    def _reduce(self, layer: ApLinearOp, part: AddSubAttr, target: ApTarget) -> AddSubAttr:
+    def _reduce(self, layer: ApLinearOp, part: AddSubAttr, target: ApTarget, kept: Bounds | None) -> AddSubAttr:
         from imcflow.dialect.add_sub_program import Bounds
         from imcflow.passes.reduction.partial_sums import among, used_elements
         from imcflow.passes.reduction.reduce import reduce_matrix
@@ -112,7 +121,7 @@ class ImcReduceArithmetic(ModulePass):
         matrix, inputs = matrix[:, used], Bounds(inputs.low[used], inputs.high[used])
         if self.scope == AUTO and len(layer.inputs) == 1:
             reduced = reduce_in_best_scope(
-                matrix, inputs, program.bias, channel, target, describe(layer), repairs, loaded_bits(layer)[used]
+                matrix, inputs, program.bias, channel, target, describe(layer), repairs, loaded_bits(layer)[used], kept
             )
         else:
             group = 0 if self.scope == AUTO or len(layer.inputs) > 1 else int(self.scope) * channel
@@ -120,6 +129,17 @@ class ImcReduceArithmetic(ModulePass):
                 matrix, inputs, group=group, bias=program.bias, cycles=target.cycles, repairs_per_term=repairs
             )
         return AddSubAttr.of(among(reduced, used, program.input_count))
+
+
+def _kept(layer: ApLinearOp, together: Sequence[AddSubAttr]) -> Bounds | None:
+    """What the words of outputs hold in the end, where they receive partial sums of other arrays."""
+    from imcflow.passes.reduction.partial_sums import reach
+
+    if len(together) == 1:
+        return None
+    programs = [part.program() for part in together]
+    matrices, biases = [program.expand() for program in programs], [program.bias for program in programs]
+    return reach(matrices, layer_bounds(layer), biases)
 
 
 def layer_bounds(layer: ApLinearOp) -> Bounds:

@@ -240,11 +240,11 @@ def _unroll(
     bounds = Bounds(np.repeat(low, channel), np.repeat(high, channel))
     # The two maps of an addition are far apart in the window: one slice pairs their elements.
     group = 0 if isinstance(op, AddOp) else channel
+    arrays = most_arrays(partial_sums, shape_of(inputs[0])[1], target.summary.array_count)
     try:
-        parts = split_outputs(matrix, bounds, offset, group, target, describe(op))
+        parts = split_outputs(matrix, bounds, offset, group, target, describe(op), keep_outputs=arrays > 1)
     except ImcflowError as error:
         raise PassFailedException(f"{ImcUnroll.name}: {error.message}") from error
-    arrays = most_arrays(partial_sums, shape_of(inputs[0])[1], target.summary.array_count)
     programs = [
         AddSubAttr.of(plain_program(share, group=group, bias=offset[part] if number == 0 else 0 * offset[part]))
         for part in parts

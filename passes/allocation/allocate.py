@@ -225,7 +225,9 @@ def word_bits(program: AddSubProgram, loaded_bits: NDArray[np.int32] | None) -> 
     return bits
 
 
-def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: str) -> int:
+def accumulator_tracks(
+    program: AddSubProgram, geometry: ArrayGeometry, layer: str, *, keep_outputs: bool = False
+) -> int:
     """Return how many tracks the accumulators of a program fill if all outputs have one.
 
     More tracks than the array has are possible: the caller decides.
@@ -234,6 +236,7 @@ def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: s
         program: with intervals.
         geometry: of the array.
         layer: name for messages.
+        keep_outputs: they stay after the store.
 
     Raises:
         CapacityError: an accumulator is longer than a track.
@@ -265,7 +268,7 @@ def accumulator_tracks(program: AddSubProgram, geometry: ArrayGeometry, layer: s
         program.output_count + 1,
         geometry.domains,
         geometry.domains,
-        False,
+        keep_outputs,
     )
     return used
 

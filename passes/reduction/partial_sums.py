@@ -16,6 +16,7 @@ import numpy as np
 
 from imcflow.dialect.add_sub_program import Bounds
 from imcflow.errors import ImcflowError
+from imcflow.passes.reduction.reduce import output_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,23 @@ class Exchange:
     keeper: int
     giver: int
     outputs: NDArray[np.int64]
+
+
+def reach(matrices: Sequence[NDArray[np.int64]], inputs: Bounds, biases: Sequence[NDArray[np.int64]]) -> Bounds:
+    """Return intervals that hold the sum of any of the partial sums, per output.
+
+    Args:
+        matrices: of the arrays, [outputs, window elements].
+        inputs: intervals of the window elements.
+        biases: of the arrays, [outputs].
+    """
+    parts = [output_bounds(matrix, inputs, bias) for matrix, bias in zip(matrices, biases, strict=True)]
+    low, high = np.stack([part.low for part in parts]), np.stack([part.high for part in parts])
+    # A word holds one part at least, so that the ends of single parts count even where they are far from 0.
+    return Bounds(
+        np.minimum(np.minimum(low, 0).sum(axis=0), low.min(axis=0)),
+        np.maximum(np.maximum(high, 0).sum(axis=0), high.max(axis=0)),
+    )
 
 
 def exchanges(arrays: int, outputs: int) -> list[Exchange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,7 @@ def reduce_in_best_scope(
     layer: str,
     repairs_per_term: float = 0.0,
     loaded_bits: NDArray[np.int32] | None = None,
+    kept: Bounds | None = None,
 ) -> AddSubProgram:
     """Return the program of the scope that takes the fewest cycles.
 
@@ -57,6 +58,7 @@ def reduce_in_best_scope(
         repairs_per_term: effort of the search for fewer operations, in the scope chosen without it; its program is
             taken if it fits and takes fewer cycles.
         loaded_bits: bits in which each window element is loaded, if more than its interval needs.
+        kept: for one of several partial sums, intervals of what the outputs' words hold in the end [outputs].
 
     Raises:
         CapacityError: not even slices of one channel fit.
@@ -68,7 +70,7 @@ def reduce_in_best_scope(
     terms = np.count_nonzero(matrix[:, part]) / max(sample, 1)
     sampled = Bounds(inputs.low[part], inputs.high[part])
     loaded = None if loaded_bits is None else loaded_bits[part]
-    trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded)
+    trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded, kept)
     scope = chosen = first
     best: AddSubProgram | None = None
     fewest = 0.0
@@ -88,7 +90,7 @@ def reduce_in_best_scope(
         if scope >= sample or scope < first or 2 * scope * terms > LARGEST_SEARCH_TERMS:
             break
         scope *= 2
-    whole = _Trial(matrix, inputs, bias, channel, target, layer, loaded_bits)
+    whole = _Trial(matrix, inputs, bias, channel, target, layer, loaded_bits, kept)
     while sample != channels:
         try:
             best, fewest = whole.compile(chosen)
@@ -117,6 +119,7 @@ class _Trial:
     target: ApTarget
     layer: str
     loaded_bits: NDArray[np.int32] | None
+    kept: Bounds | None
 
     def compile(self, scope: int, repairs_per_term: float = 0.0) -> tuple[AddSubProgram, float]:
         """Program and cycles with slices of `scope` channels.
@@ -134,18 +137,27 @@ class _Trial:
             cycles=self.target.cycles,
             repairs_per_term=repairs_per_term,
         )
-        return program, emitted_cycles(infer_bounds(program, self.inputs), self.target, self.layer, self.loaded_bits)
+        bounded = infer_bounds(program, self.inputs)
+        if self.kept is not None:
+            bounded = replace(bounded, outputs=self.kept)
+        keep = self.kept is not None
+        return program, emitted_cycles(bounded, self.target, self.layer, self.loaded_bits, keep_outputs=keep)
 
 
 def emitted_cycles(
-    program: AddSubProgram, target: ApTarget, layer: str, loaded_bits: NDArray[np.int32] | None = None
+    program: AddSubProgram,
+    target: ApTarget,
+    layer: str,
+    loaded_bits: NDArray[np.int32] | None = None,
+    *,
+    keep_outputs: bool = False,
 ) -> float:
     """Return the search, write, shift and load cycles of the instruction table of a program with intervals.
 
     Raises:
         CapacityError: the program does not fit the array.
     """
-    placement = place_program(program, target.geometry, layer, loaded_bits=loaded_bits)
+    placement = place_program(program, target.geometry, layer, loaded_bits=loaded_bits, keep_outputs=keep_outputs)
     table = emit_instructions(program, placement, layer, EmissionPoint())
     passes = table_passes(table, or_latch=target.summary.or_latch)
     weights = target.weights

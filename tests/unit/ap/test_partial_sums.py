@@ -18,7 +18,7 @@ from imcflow.passes.allocation.allocate import CapacityError, place_program
 from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
 from imcflow.passes.emission.partial_sums import emit_partial_sums
 from imcflow.passes.reduction.intervals import infer_bounds
-from imcflow.passes.reduction.partial_sums import exchanges, final_outputs, most_arrays, share_channels, widened
+from imcflow.passes.reduction.partial_sums import exchanges, final_outputs, most_arrays, reach, share_channels, widened
 from imcflow.passes.reduction.reduce import reduce_matrix
 from imcflow.runtime.checks.flow import check_flow
 from imcflow.runtime.isa import Opcode
@@ -127,3 +127,15 @@ def test_outputs_that_share_cells_are_refused(small_layer: Layer) -> None:
     assert len(emit_instructions(program, alone, "layer", points[0]))
     with pytest.raises(ImcflowError, match="share cells"):
         emit_partial_sums([program, program], [alone, alone], "layer", points)
+
+
+@given(layers, POWERS)
+def test_what_words_hold_stays_inside_the_reach(layer: Layer, wanted: int) -> None:
+    """Scopes are tried with words of that length, so that the chosen one fits the array in the end."""
+    arrays = most_arrays(wanted, layer.matrix.shape[1], 0)
+    matrices = share_channels(layer.matrix, 1, arrays)
+    most = reach(matrices, layer.inputs, [layer.bias * (number == 0) for number in range(arrays)])
+    for part in partial_layers(layer, arrays):
+        assert part.program.outputs is not None
+        assert np.all(most.low <= part.program.outputs.low)
+        assert np.all(part.program.outputs.high <= most.high)
