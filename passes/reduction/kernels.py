@@ -21,6 +21,8 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 NONE = -1
+SWEEP = 8
+"""Sweeping this many counts costs as much as visiting one term once more, which is a read of a random place."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -57,6 +59,9 @@ def eliminate_pairs(
         terms += row_length[row]
     capacity = inputs + len(lhs)
     span = 2 * (2 * reach + 1)
+    # `term_key` is value * span + code: as a pair of an entry of shift s and sign g, its key is
+    # (term_key ^ g) + 2 * (reach - s), so that counting reads one word and computes no product.
+    term_key = np.empty(len(term_value), np.int32)
 
     column_start = np.zeros(capacity, np.int64)
     column_length = np.zeros(capacity, np.int32)
@@ -75,6 +80,7 @@ def eliminate_pairs(
     for row in range(rows):
         for at in range(row_start[row], row_start[row] + row_length[row]):
             value = term_value[at]
+            term_key[at] = value * span + term_code[at]
             slot = column_start[value] + column_length[value]
             entry_row[slot] = row
             entry_code[slot] = term_code[at]
@@ -88,7 +94,7 @@ def eliminate_pairs(
         bucket[level] = value
 
     occurrences = np.zeros(capacity * span, np.int32)
-    touched = np.empty(capacity * span, np.int64)
+    holds_u = np.zeros(rows, np.uint8)
     used_v = np.zeros(rows, np.int64)
     used_u = np.zeros(rows, np.int64)
     operations = 0
@@ -101,34 +107,49 @@ def eliminate_pairs(
             continue
         bucket[level] = following[v]
 
-        # Count every pair of v exactly.
-        count = 0
-        for entry in range(column_start[v], column_start[v] + column_length[v]):
-            row = entry_row[entry]
-            shift = entry_code[entry] >> 1
-            sign = entry_code[entry] & 1
-            for at in range(row_start[row], row_start[row] + row_length[row]):
-                u = term_value[at]
-                distance = (term_code[at] >> 1) - shift
-                if u == v and distance <= 0:
-                    continue
-                key = (np.int64(u) * (2 * reach + 1) + distance + reach) * 2 + (sign ^ (term_code[at] & 1))
-                if occurrences[key] == 0:
-                    touched[count] = key
-                    count += 1
-                occurrences[key] += 1
+        # Count every pair of v exactly; a pair of v with itself counts from its lower digit only. The largest count is
+        # found by sweeping the whole table, which is vectorised, unless that is much longer than the rows visited.
+        first_entry, last_entry = column_start[v], column_start[v] + column_length[v]
+        visits = _count_pairs(
+            first_entry, last_entry, reach, entry_row, entry_code, row_start, row_length, term_key, occurrences
+        )
+        occurrences[v * span : v * span + 2 * reach + 2] = 0
+        table = occurrences[: (inputs + operations) * span]
+        sweeps = len(table) <= SWEEP * visits
         best = 0
+        if sweeps:
+            for count in table:
+                best = max(best, count)
+        else:
+            for entry in range(first_entry, last_entry):
+                row = entry_row[entry]
+                sign = entry_code[entry] & 1
+                offset = 2 * reach - (entry_code[entry] & -2)
+                for at in range(row_start[row], row_start[row] + row_length[row]):
+                    best = max(best, occurrences[np.uintp((term_key[at] ^ sign) + offset)])
         best_key = np.int64(-1)
         best_uses = 0
-        for position in range(count):
-            key = touched[position]
-            found = occurrences[key]
-            occurrences[key] = 0
-            if found < best:
-                continue
-            uses = column_length[key // span]
-            if found > best or uses < best_uses or (uses == best_uses and key < best_key):
-                best, best_key, best_uses = found, key, uses
+        if best >= level:
+            for entry in range(first_entry, last_entry):
+                row = entry_row[entry]
+                sign = entry_code[entry] & 1
+                offset = 2 * reach - (entry_code[entry] & -2)
+                for at in range(row_start[row], row_start[row] + row_length[row]):
+                    key = np.int64(term_key[at] ^ sign) + offset
+                    if occurrences[np.uintp(key)] != best:
+                        continue
+                    uses = column_length[key // span]
+                    if best_key < 0 or uses < best_uses or (uses == best_uses and key < best_key):
+                        best_key, best_uses = key, uses
+        if sweeps:
+            table[:] = 0
+        else:
+            for entry in range(first_entry, last_entry):
+                row = entry_row[entry]
+                sign = entry_code[entry] & 1
+                offset = 2 * reach - (entry_code[entry] & -2)
+                for at in range(row_start[row], row_start[row] + row_length[row]):
+                    occurrences[np.uintp((term_key[at] ^ sign) + offset)] = 0
         if best < level:
             if best >= 2:
                 following[v] = bucket[best]
@@ -151,8 +172,12 @@ def eliminate_pairs(
         operations += 1
 
         column_start[t] = free
-        for entry in range(column_start[v], column_start[v] + column_length[v]):
+        for entry in range(column_start[u], column_start[u] + column_length[u]):
+            holds_u[entry_row[entry]] = 1
+        for entry in range(first_entry, last_entry):
             row = entry_row[entry]
+            if not holds_u[row]:
+                continue
             shift = entry_code[entry] >> 1
             sign = entry_code[entry] & 1
             if u == v and (used_u[row] >> shift) & 1:
@@ -160,22 +185,14 @@ def eliminate_pairs(
             other_code = 2 * (shift + distance) + (sign ^ opposite)
             if other_code < 0 or (u == v and (used_u[row] >> (shift + distance)) & 1):
                 continue
-            at_v = NONE
-            at_u = NONE
-            for at in range(row_start[row], row_start[row] + row_length[row]):
-                if term_value[at] == v and term_code[at] == entry_code[entry]:
-                    at_v = at
-                elif term_value[at] == u and term_code[at] == other_code:
-                    at_u = at
+            at_u = _position(u * span + other_code, row_start[row], row_length[row], term_key)
             if at_u == NONE:
                 continue
+            at_v = _position(v * span + entry_code[entry], row_start[row], row_length[row], term_key)
             new_sign = sign ^ opposite if swapped else sign
             code = 2 * min(shift, shift + distance) + new_sign
-            term_value[at_v] = t
-            term_code[at_v] = code
-            last = row_start[row] + row_length[row] - 1
-            term_value[at_u] = term_value[last]
-            term_code[at_u] = term_code[last]
+            term_key[at_v] = t * span + code
+            term_key[at_u] = term_key[row_start[row] + row_length[row] - 1]
             row_length[row] -= 1
             used_v[row] |= np.int64(1) << shift
             used_u[row] |= np.int64(1) << (shift + distance)
@@ -185,6 +202,8 @@ def eliminate_pairs(
             entry_code[free] = code
             free += 1
         column_length[t] = free - column_start[t]
+        for entry in range(column_start[u], column_start[u] + column_length[u]):
+            holds_u[entry_row[entry]] = 0
 
         kept = column_start[v]
         for entry in range(column_start[v], column_start[v] + column_length[v]):
@@ -215,7 +234,44 @@ def eliminate_pairs(
             if bound >= 2:
                 following[queued] = bucket[bound]
                 bucket[bound] = queued
+    for row in range(rows):
+        for at in range(row_start[row], row_start[row] + row_length[row]):
+            term_value[at] = term_key[at] // span
+            term_code[at] = term_key[at] % span
     return operations
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_pairs(
+    first_entry: int,
+    last_entry: int,
+    reach: int,
+    entry_row: I32,
+    entry_code: I32,
+    row_start: I32,
+    row_length: I32,
+    term_key: I32,
+    occurrences: I32,
+) -> int:
+    """Count the pairs of the value with these entries into `occurrences`; return the number of terms visited."""
+    visits = np.int64(0)
+    for entry in range(first_entry, last_entry):
+        row = entry_row[entry]
+        sign = entry_code[entry] & 1
+        offset = 2 * reach - (entry_code[entry] & -2)
+        visits += row_length[row]
+        for at in range(row_start[row], row_start[row] + row_length[row]):
+            occurrences[np.uintp((term_key[at] ^ sign) + offset)] += 1
+    return visits
+
+
+@numba.njit(cache=True, nogil=True)
+def _position(key: int, start: int, length: int, term_key: I32) -> int:
+    """Where a row has a term, or `NONE`."""
+    for at in range(start, start + length):
+        if term_key[at] == key:
+            return at
+    return NONE
 
 
 @numba.njit(cache=True, nogil=True)
