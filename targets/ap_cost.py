@@ -7,7 +7,8 @@ description; nothing is fitted. Model:
   Layers run one after the other; a layer takes rounds * makespan, plus its look-ups in the digital unit.
 - energy: counts are per row; every physical row of every copy is searched, shifted and cleared, filled or not, while
   bits are loaded, stored and moved for occupied lanes only. Writes behind searches reach as many cells as they would
-  on uniformly random bits (`imcflow.runtime.cell_writes`) times `tagged_rows_factor`.
+  on uniformly random bits (`imcflow.runtime.cell_writes`) times `tagged_rows_factor`, or as many as they did in a
+  counted run; rows without a lane are taken to behave like the others.
 - accumulation: a row block begins at a tile; a MOVE costs what its way within a tile, between tiles or banks costs.
 - endurance: the writes of every cell, worst case over all data, added up over all layers and rounds; where a layer
   uses several arrays, the one that writes a place most is assumed to be the same in every layer.
@@ -28,6 +29,9 @@ from imcflow.targets.ap import ApTarget
 from imcflow.targets.sensitivity import Sensitivity, by_swing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imcflow.runtime.execution.match_counts import StepMatches
     from imcflow.runtime.program import Program
     from imcflow.targets.schema import TargetDescription
 
@@ -35,6 +39,7 @@ _FJ = 1e-15
 _NS = 1e-9
 _SECONDS_PER_YEAR = 365.25 * 24 * 3600
 _UM2_PER_MM2 = 1e6
+_FACTOR = "energy.tagged_rows_factor"
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ class ProgramCost:
         wear: the most written cells by class.
         sensitivity: one entry per assumed quantity, what moves the result most first.
         counters: the counts behind the figures.
+        activity: the counted run that says how many rows writes reach; empty: the description's factor does.
     """
 
     program: str
@@ -152,6 +158,14 @@ class ProgramCost:
     wear: tuple[CellWear, ...]
     counters: ProgramCounters
     sensitivity: tuple[Sensitivity, ...]
+    activity: tuple[StepMatches, ...] = ()
+
+    @property
+    def tagged_rows_factor(self) -> float | None:
+        """Cells that writes behind searches reached over those of uniformly random bits; None: not counted."""
+        random = {kernel.step: kernel.writes_by_cell.tagged_cells for kernel in self.counters.kernels}
+        expected = sum(random[step.step] * step.rows for step in self.activity)
+        return sum(step.tagged_cells for step in self.activity) / expected if expected else None
 
     @property
     def cycles(self) -> float:
@@ -224,17 +238,25 @@ class ProgramCost:
             "by_onnx_node": self.by_onnx_node(),
             "sensitivity": [entry.to_json() for entry in self.sensitivity],
             "counters": self.counters.to_json(),
+            "tagged_rows_factor": self.tagged_rows_factor,
+            "activity": [step.to_json() for step in self.activity],
         }
 
     def table(self) -> str:
         """Return the report as text: layers, totals, energy split, assumptions that matter."""
         from imcflow.targets.cost_text import cost_report
 
-        return cost_report(self)
+        # A check of this file by its own path takes the imported module for another one.
+        return cost_report(self)  # pyright: ignore[reportArgumentType]
 
 
 def program_cost(
-    program: Program, target: TargetDescription, *, images: int = 1, counters: ProgramCounters | None = None
+    program: Program,
+    target: TargetDescription,
+    *,
+    images: int = 1,
+    counters: ProgramCounters | None = None,
+    activity: Sequence[StepMatches] | None = None,
 ) -> ProgramCost:
     """Return what a batch costs.
 
@@ -243,13 +265,16 @@ def program_cost(
         target: the description it was compiled for, or one of the same geometry with other prices.
         images: size of the batch.
         counters: the program's counters under the target's `cycle_weights()`, where they are at hand.
+        activity: rows that the writes of every array step reached in a run; None: `tagged_rows_factor` says.
 
     Raises:
-        TargetError: the target is no associative processor, differs in geometry or latch, or has too few arrays.
+        TargetError: the target is no associative processor, differs in geometry or latch, or has too few arrays; or
+            the activity is that of another program.
     """
     machine = _checked(program, target)
     counters = counters or count_program(program, machine.cycle_weights())
-    steps = _steps(counters, machine, images, None)
+    tagged = _tagged_cells(counters, activity)
+    steps = _steps(counters, machine, images, None, tagged)
     arrays = machine.hierarchy.arrays
     seconds = sum(step.seconds for step in steps)
     area = machine.area
@@ -264,8 +289,22 @@ def program_cost(
         area_mm2=None if area is None else (area.array_um2.value * arrays + area.digital_unit_um2.value) / _UM2_PER_MM2,
         wear=_wear(counters, steps, machine, seconds),
         counters=counters,
-        sensitivity=_sensitivity(program, counters, machine, images, steps),
+        sensitivity=_sensitivity(program, counters, machine, images, steps, tagged),
+        activity=tuple(activity or ()),
     )
+
+
+def _tagged_cells(counters: ProgramCounters, activity: Sequence[StepMatches] | None) -> Mapping[int, float] | None:
+    """Return per step the cells that writes behind searches reach in a row, as counted; None: not counted."""
+    if activity is None:
+        return None
+    tagged = {step.step: step.tagged_cells_per_row for step in activity if step.rows}
+    for kernel in counters.kernels:
+        if kernel.step not in tagged:
+            raise TargetError(
+                f"the activity says nothing on step '{kernel.name}': count at least one image of this program"
+            )
+    return tagged
 
 
 def _checked(program: Program, target: TargetDescription) -> ApTarget:
@@ -285,10 +324,18 @@ def _checked(program: Program, target: TargetDescription) -> ApTarget:
 
 
 def _steps(
-    counters: ProgramCounters, target: ApTarget, images: int, weights: CycleWeights | None
+    counters: ProgramCounters,
+    target: ApTarget,
+    images: int,
+    weights: CycleWeights | None,
+    tagged: Mapping[int, float] | None,
 ) -> tuple[StepCost, ...]:
     """Return the steps in order; `weights` estimates the times anew instead of taking the counted ones."""
-    steps = {kernel.step: _kernel_cost(kernel, target, images, weights) for kernel in counters.kernels}
+    steps: dict[int, StepCost] = {}
+    for kernel in counters.kernels:
+        random = kernel.writes_by_cell.tagged_cells * target.energy.tagged_rows_factor.value
+        reached = random if tagged is None else tagged[kernel.step]
+        steps[kernel.step] = _kernel_cost(kernel, target, images, weights, reached)
     digital = target.digital_unit
     for op in counters.digital:
         operations = op.operations * images
@@ -306,7 +353,9 @@ def _steps(
     return tuple(steps[number] for number in sorted(steps))
 
 
-def _kernel_cost(kernel: KernelCounters, target: ApTarget, images: int, weights: CycleWeights | None) -> StepCost:
+def _kernel_cost(
+    kernel: KernelCounters, target: ApTarget, images: int, weights: CycleWeights | None, tagged_cells: float
+) -> StepCost:
     blocks = kernel.row_blocks(images)
     copies = max(1, target.hierarchy.arrays // kernel.array_count)
     rounds = -(-blocks // copies)
@@ -315,7 +364,7 @@ def _kernel_cost(kernel: KernelCounters, target: ApTarget, images: int, weights:
     rows = blocks * kernel.rows
     totals, energy, digital = kernel.totals, target.energy, target.digital_unit
     lookups = totals.step_lookups * lanes
-    written = totals.cleared_cells + kernel.writes_by_cell.tagged_cells * energy.tagged_rows_factor.value
+    written = totals.cleared_cells + tagged_cells
     loads = totals.load_bits * energy.load_fj_per_bit.value
     stores = totals.store_bits * energy.store_fj_per_bit.value
     return StepCost(
@@ -371,11 +420,18 @@ def _wear(
 
 
 def _sensitivity(
-    program: Program, counters: ProgramCounters, target: ApTarget, images: int, steps: tuple[StepCost, ...]
+    program: Program,
+    counters: ProgramCounters,
+    target: ApTarget,
+    images: int,
+    steps: tuple[StepCost, ...],
+    tagged: Mapping[int, float] | None,
 ) -> tuple[Sensitivity, ...]:
     entries: list[Sensitivity] = []
     seconds, joules = sum(step.seconds for step in steps), sum(step.energy.total for step in steps)
     for key, quantity in target.assumptions().items():
+        if key == _FACTOR and tagged is not None:
+            continue
         ends: list[tuple[float, float]] = []
         for value in (quantity.low, quantity.high):
             changed = target.with_value(key, quantity.value if value is None else value)
@@ -383,7 +439,7 @@ def _sensitivity(
             recount = weights != target.cycle_weights()
             exact = all(kernel.can_estimate(weights) for kernel in counters.kernels)
             counted = count_program(program, weights) if recount and not exact else counters
-            moved = _steps(counted, changed, images, weights if recount and exact else None)
+            moved = _steps(counted, changed, images, weights if recount and exact else None, tagged)
             ends.append((sum(step.seconds for step in moved), sum(step.energy.total for step in moved)))
         entries.append(
             Sensitivity(

@@ -69,6 +69,12 @@ def cost_report(cost: ProgramCost) -> str:
     if cost.lifetime_years is not None:
         facts.append(f"endurance: at least {cost.lifetime_years:.3g} years of non-stop operation, whatever the data")
     facts.append(f"activation movement: {100 * cost.movement_share:.2f} % of the energy")
+    if cost.tagged_rows_factor is not None:
+        rows = sum(step.rows for step in cost.activity)
+        facts.append(
+            f"writes behind searches: counted in {rows:,} rows, {cost.tagged_rows_factor:.3f} times the cells "
+            "that random bits give"
+        )
     if cost.area_mm2 is not None:
         facts.append(f"area: {cost.area_mm2:.4g} mm2")
     parts = [

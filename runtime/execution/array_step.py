@@ -160,11 +160,12 @@ class ArrayStep:
     def _execute(self, pool: BlockPool) -> NDArray[np.int64]:
         rows = len(self._prepared.rows)
         workers = min(pool.threads, self.blocks)
-        counters = np.zeros((workers, Counter.SIZE), np.int64)
+        shape = (workers, Counter.SIZE, self._words)
+        counters = self._workspace.fresh(8 * workers * Counter.SIZE * self._words).view(np.int64).reshape(shape)
         runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
         per_call = max(1, min(-(-self.blocks // (4 * workers)), RANGE_ROWS // max(1, rows)))
         pool.run(self.blocks, per_call, runners, self._kernel_name)
-        return counters.sum(axis=0)
+        return counters.sum(axis=(0, 2))
 
     def _runner(self, worker: int, counters: NDArray[np.int64]) -> RangeRunner:
         state = self._workspace.scratch(f"state {worker}", self.state_bytes)
@@ -185,14 +186,14 @@ class ArrayStep:
 _ROW_COST: dict[Fidelity, dict[int, float]] = {
     "word": {1: 1.0, 2: 0.95, 4: 0.9, 8: 1.0, 16: 1.25, 32: 3.0},
     "micro": {1: 0.43, 2: 0.7, 4: 0.8, 8: 1.0, 16: 1.4, 32: 2.4},
+    "count": {1: 0.75, 2: 0.8, 4: 0.76, 8: 1.0, 16: 1.55, 32: 4.0},
 }
 
 
 def row_cost(lanes: int, words: int, threads: int, fidelity: Fidelity) -> float:
     """Estimate the time of one instruction row over all blocks, in rows of the usual width."""
     blocks = -(-lanes // (64 * words))
-    costs = _ROW_COST["word" if fidelity == "word" else "micro"]
-    return -(-blocks // threads) * costs[words]
+    return -(-blocks // threads) * _ROW_COST[fidelity][words]
 
 
 def fitted_words(lanes: int, threads: int, fidelity: Fidelity) -> int:

@@ -18,12 +18,18 @@ from imcflow.runtime.program import ApKernel, Window
 
 @dataclass
 class OracleResult:
-    """Outputs per port, int64 [images, channels, height, width], and what was executed."""
+    """Outputs per port, int64 [images, channels, height, width], and what was executed.
+
+    `matches`: rows that match, summed over the searches; `tagged_rows`: rows that are written, summed over the writes
+    behind searches; `tagged_cells`: the same in cells.
+    """
 
     outputs: list[NDArray[np.int64]]
     searches: int = 0
     writes: int = 0
     matches: int = 0
+    tagged_rows: int = 0
+    tagged_cells: int = 0
 
 
 def window_elements(tensor: NDArray[np.int64], window: Window) -> NDArray[np.int64]:
@@ -130,6 +136,9 @@ def run_steps(
                 continue
             result.writes += 1
             rows = np.ones_like(tag) if micro.kind is Kind.WRITE_ALL else tag
+            if micro.kind is Kind.WRITE:
+                result.tagged_rows += int(tag.sum())
+                result.tagged_cells += int(tag.sum()) * len(micro.cells)
             for role, bit in micro.cells:
                 for cell in step.cells[role]:
                     planes[cell, rows] = bool(bit)

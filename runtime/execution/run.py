@@ -18,6 +18,7 @@ from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, fitte
 from imcflow.runtime.execution.blocks import BlockPool, default_threads
 from imcflow.runtime.execution.digital_step import run_in_parts
 from imcflow.runtime.execution.inputs import checked_inputs
+from imcflow.runtime.execution.match_counts import StepMatches, step_matches
 from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_per_chunk, last_uses
 from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
@@ -131,6 +132,8 @@ class ProgramRun:
         if program.schedule is not None and fidelity != "count" and self._noise.absent:
             self._scheduled = ScheduledRun(program, program.schedule, self._prepared, self._settings, self._workspace)
         self.counters = np.zeros(Counter.SIZE, np.int64)
+        self._counted: dict[int, NDArray[np.int64]] = {}
+        self._images = 0
 
     def __call__(
         self,
@@ -149,7 +152,7 @@ class ProgramRun:
         tensors, batch = checked_inputs(program, inputs)
         kept = self._kept_tensors(keep)
         results = self._result_arrays(kept, batch)
-        self.counters[:] = 0
+        self.counters[:], self._counted, self._images = 0, {}, batch
         if batch:
             per_image = image_bytes(program, self._prepared, frozenset(kept.values()))
             if self._scheduled is not None:
@@ -166,6 +169,12 @@ class ProgramRun:
                     for tensor, array in results.items():
                         array[start:stop] = part[tensor]
         return self._named(results, kept)
+
+    def matches(self) -> tuple[StepMatches, ...]:
+        """Return what the passes of the last call met, by array step; empty unless the fidelity is `count`."""
+        if self._settings.fidelity != "count":
+            return ()
+        return step_matches(self._program, self._counted, self._images)
 
     def _kept_tensors(self, keep: Sequence[str]) -> dict[str, int]:
         names = {info.name: index for index, info in enumerate(self._program.tensors)}
@@ -234,6 +243,7 @@ class ProgramRun:
         infos = [self._program.tensors[port.tensor] for port in step.outputs]
         outputs, counters = bound.run(maps, [info.element for info in infos], pool)
         self.counters += counters
+        self._counted[index] = self._counted.get(index, 0) + counters
         for port, info, output in zip(step.outputs, infos, outputs, strict=True):
             tensors[port.tensor] = output.reshape(images, *info.shape)
 

@@ -22,6 +22,7 @@ class Interpreter:
         scratch: pointer to 64 * words bytes, one per lane, plus slack.
         context: pointer to the `Context` slots.
         counters: pointer to the `Counter` slots.
+        valid: plane with ones for the lanes of the block that belong to the batch; only in a counting interpreter.
     """
 
     def __init__(self, f: FunctionWriter, words: int) -> None:
@@ -34,6 +35,7 @@ class Interpreter:
         self.context, self.counters = f.arguments[6:8]
         self.block = self.first_block
         self.row = self.rows
+        self.valid = self.zeros()
 
     @property
     def lanes(self) -> int:
@@ -119,8 +121,8 @@ PARAMETERS = (I64, I64, PTR, PTR, PTR, I64, PTR, PTR)
 """first block, last block (exclusive), state, scratch, rows, row count, context, counters"""
 
 
-def write_interpreter(name: str, words: int, handlers: Mapping[Handler, Emit]) -> str:
-    """Return the LLVM IR of one interpreter function."""
+def write_interpreter(name: str, words: int, handlers: Mapping[Handler, Emit], *, counting: bool = False) -> str:
+    """Return the LLVM IR of one interpreter function; `counting` ones know which lanes are `valid`."""
     f = FunctionWriter(name, PARAMETERS)
     machine = Interpreter(f, words)
 
@@ -141,6 +143,9 @@ def write_interpreter(name: str, words: int, handlers: Mapping[Handler, Emit]) -
 
     def run_block(block: Value, _: list[Value]) -> list[Value]:
         machine.block = block
+        if counting:
+            masks = machine.slot(machine.context, Context.LANE_MASKS, PTR)
+            machine.valid = f.load(machine.plane, f.offset(masks, f.mul(block, machine.plane_bytes)), align=8)
         f.loop(const(I64, 0), machine.row_count, [], run_row)
         return []
 

@@ -62,7 +62,7 @@ class Context(IntEnum):
     LEVELS = 3
     STEP_BASE = 4  # pointer, int64 [table_rows]
     STEP_SIGN = 5  # pointer, int64 [table_rows]: +1, or -1 for a descending row
-    LANE_MASKS = 6  # pointer, a plane per block with ones for its valid lanes, for the counting kernel
+    LANE_MASKS = 6  # pointer, a plane per block with ones for its valid lanes, for fidelity `count`
     STEP_MASKS = 7  # pointer, bytes [step rows][bits + 1][thresholds]: see StepMasks in runtime.execution.step_masks
     STEP_MASK_STRIDE = 8  # bytes from one step row to the next
     SIZE = 16
@@ -89,13 +89,14 @@ class OutputSlot(IntEnum):
 
 
 class Counter(IntEnum):
-    """64-bit slots that the counting kernel adds to."""
+    """Slots that the counting kernel adds to: as many 64-bit words each as a plane has, to be added up afterwards."""
 
-    SEARCHES = 0
+    SEARCHES = 0  # passes of every block, in word 0
     WRITES = 1
     MATCHED_ROWS = 2  # rows that match the key, summed over the searches
-    WRITTEN_ROWS = 3  # rows written, summed over the writes
-    SIZE = 4
+    TAGGED_ROWS = 3  # rows that a write reaches, summed over the writes behind searches
+    TAGGED_CELLS = 4  # the same times the cells of the write
+    SIZE = 5
 
 
 _SIZES = {"u1": 1, "<u2": 2, "<u4": 4, "<i4": 4}

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imcflow.runtime.isa import Flag, Opcode
-from imcflow.runtime.kernels.emitter import I1, I64, PTR, Value, const, vector_type
+from imcflow.runtime.kernels.emitter import I1, I64, Value, const
 from imcflow.runtime.kernels.interpreter import Emit, Interpreter
-from imcflow.runtime.kernels.layout import Context, Counter, Handler
+from imcflow.runtime.kernels.layout import Handler
 from imcflow.runtime.kernels.word import copy, operand, reach
 from imcflow.runtime.microcode import (
     CLEAR_CARRY,
@@ -32,35 +32,15 @@ from imcflow.runtime.microcode import (
 Cells = dict[Role, Value]
 
 
-def ctpop_name(words: int) -> str:
-    """Return the intrinsic that counts the ones of every word of a plane."""
-    return f"llvm.ctpop.{'' if words == 1 else f'v{words}'}i64"
-
-
-def reduce_name(words: int) -> str:
-    """Return the intrinsic that adds up the words of a plane."""
-    return f"llvm.vector.reduce.add.v{words}i64"
-
-
-def declarations(words: int) -> str:
-    """Return the LLVM IR that declares the intrinsics of the counting kernel."""
-    if words == 1:
-        return f"declare i64 @{ctpop_name(words)}(i64)\n"
-    plane = vector_type(words, I64)
-    return f"declare {plane} @{ctpop_name(words)}({plane})\ndeclare i64 @{reduce_name(words)}({plane})\n"
-
-
 class MicroWriter:
     """Writes pass sequences for one machine kind.
 
     Args:
         or_latch: whether a search may OR into the tag.
-        counting: whether the kernel also counts passes and rows; the uncounted kernel has no trace of it.
     """
 
-    def __init__(self, *, or_latch: bool, counting: bool) -> None:
+    def __init__(self, *, or_latch: bool) -> None:
         self._or_latch = or_latch
-        self._counting = counting
 
     def handlers(self) -> dict[Handler, Emit]:
         """Return the handlers of all macros that touch the array."""
@@ -100,14 +80,12 @@ class MicroWriter:
             match = literal if match is None else m.f.and_(match, literal)
         if match is None:
             raise ValueError("a search needs at least one key cell")
-        self._count(m, match, Counter.SEARCHES, Counter.MATCHED_ROWS)
         return m.f.or_(tag, match) if micro.kind is Kind.SEARCH_OR else match
 
     def _write(self, m: Interpreter, micro: Micro, cells: Cells, tag: Value) -> None:
         everywhere = micro.kind is Kind.WRITE_ALL
         for role, bit in micro.cells:
             self._write_cell(m, cells[role], const(m.plane, -bit), None if everywhere else tag)
-        self._count(m, const(m.plane, -1) if everywhere else tag, Counter.WRITES, Counter.WRITTEN_ROWS)
 
     def _write_cell(self, m: Interpreter, cell: Value, value: Value, tag: Value | None) -> None:
         pointer = m.cell(cell)
@@ -117,23 +95,6 @@ class MicroWriter:
 
     def _load(self, m: Interpreter, cell: Value) -> Value:
         return m.f.load(m.plane, m.cell(cell), align=m.alignment, volatile=True)
-
-    def _count(self, m: Interpreter, rows: Value, passes: Counter, row_sum: Counter) -> None:
-        if not self._counting:
-            return
-        f = m.f
-        # A row with `reserved` set continues the CLEAR before it: the same write on one more track.
-        first = f.convert("zext", f.icmp("eq", m.field("reserved"), 0), I64)
-        self._bump(m, passes, f.mul(first, 1))
-        masks = m.slot(m.context, Context.LANE_MASKS, PTR)
-        mask = f.load(m.plane, f.offset(masks, f.mul(m.block, m.plane_bytes)), align=8)
-        ones = f.call(m.plane, ctpop_name(m.words), f.and_(rows, mask))
-        total = ones if m.words == 1 else f.call(I64, reduce_name(m.words), ones)
-        self._bump(m, row_sum, f.mul(first, total))
-
-    def _bump(self, m: Interpreter, counter: Counter, by: Value) -> None:
-        slot = m.f.offset(m.counters, 8 * counter)
-        m.f.store(m.f.add(m.f.load(I64, slot, align=8), by), slot, align=8)
 
     # Macros.
 
@@ -198,7 +159,6 @@ class MicroWriter:
         def body(bit: Value, _: list[Value]) -> list[Value]:
             keeps = None if kind is Kind.WRITE_ALL else tag
             self._write_cell(m, m.f.add(r, bit), m.bit_of(number, bit), keeps)
-            self._count(m, tag, Counter.WRITES, Counter.WRITTEN_ROWS)
             return []
 
         m.f.loop(const(I64, 0), m.field("r_bits"), [], body)

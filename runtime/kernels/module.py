@@ -12,7 +12,7 @@ from imcflow.runtime.kernels.layout import WORD_COUNTS
 from imcflow.runtime.native_code import NativeCode
 
 Fidelity = Literal["word", "micro", "count"]
-"""`count` is `micro` with exact counts of passes and matching rows."""
+"""`count` runs the passes of `micro` on registers, bit by bit, and counts the rows that match and that are written."""
 
 KernelFunction = Callable[[int, int, int, int, int, int, int, int], None]
 """(first block, last block, state, scratch, rows, row count, context, counters): integers and addresses.
@@ -53,10 +53,16 @@ def kernel_ir(key: KernelKey) -> str:
         from imcflow.runtime.kernels.word import WORD_HANDLERS
 
         return write_interpreter("interpret", key.words, WORD_HANDLERS | TRANSFER_HANDLERS)
-    from imcflow.runtime.kernels.micro import MicroWriter, declarations
+    if key.fidelity == "count":
+        from imcflow.runtime.kernels.counting import CountWriter, declarations
 
-    handlers = MicroWriter(or_latch=key.or_latch, counting=key.fidelity == "count").handlers()
-    return write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS) + declarations(key.words)
+        handlers = CountWriter(or_latch=key.or_latch).handlers()
+        code = write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS, counting=True)
+        return code + declarations(key.words)
+    from imcflow.runtime.kernels.micro import MicroWriter
+
+    handlers = MicroWriter(or_latch=key.or_latch).handlers()
+    return write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS)
 
 
 def _compile(key: KernelKey) -> KernelFunction:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from imcflow.errors import ImcflowError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imcflow.runtime.counters import ProgramCounters
     from imcflow.runtime.crossbar.converters import AnalogNoise
     from imcflow.runtime.execution.analog_quality import LayerQuality
+    from imcflow.runtime.execution.match_counts import StepMatches
     from imcflow.runtime.execution.watch import Trace
     from imcflow.runtime.program import Program, Step
     from imcflow.targets.ap_cost import ProgramCost
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-Fidelity = Literal["word", "micro"]
+Fidelity = Literal["word", "micro", "count"]
 FIDELITIES: tuple[Fidelity, ...] = ("word", "micro")
+"""Those that a comparison runs; `count` counts rows besides."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class RunResult:
         outputs: the program's outputs by ONNX tensor name, in the model's types.
         tensors: the intermediate tensors that were asked for, by tensor name.
         step_seconds: (step name, wall-clock seconds) in execution order.
+        matches: rows that searches found and writes reached, by array step; of fidelity "count" only.
     """
 
     outputs: Arrays
     tensors: Arrays
     step_seconds: list[tuple[str, float]]
+    matches: tuple[StepMatches, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,7 +80,8 @@ class CompiledProgram:
 
         Args:
             inputs: one array per input, in the model's type and shape.
-            fidelity: "word" runs each instruction as fused logic on bit planes, "micro" every search and write.
+            fidelity: "word" runs each instruction as fused logic on bit planes, "micro" every search and write,
+                "count" also counts the rows that match and that are written (see `run_detailed`).
             threads: worker threads; default all cores.
             memory_bytes: budget of the working memory; larger batches run in parts.
 
@@ -102,10 +107,19 @@ class CompiledProgram:
         """Execute the program and also return the tensors named in `keep` and the time of each step.
 
         `noise` disturbs analog macros; a run that takes longer than `time_limit_s` ends with an ImcflowError; `trace`
-        gets what ran when.
-        """
-        from imcflow.runtime.execution.run import DEFAULT_MEMORY_BYTES, run_program
+        gets what ran when. With fidelity "count" the result also has the rows that searches found and writes reached.
 
+        Raises:
+            ImcflowError: unknown fidelity, or "count" for a program without associative arrays.
+        """
+        from imcflow.runtime.execution.run import DEFAULT_MEMORY_BYTES, ProgramRun
+
+        chosen = checked_fidelity(fidelity)
+        if chosen == "count" and self.program.target.kind != "ap":
+            raise ImcflowError(
+                f"fidelity 'count' counts the rows of associative processors; program '{self.program.name}' is for "
+                f"target '{self.program.target.name}' of kind {self.program.target.kind}"
+            )
         names = [step.name for step in self.program.steps]
         spent: dict[str, float] = {}
         state = {"at": time.perf_counter()}
@@ -117,21 +131,18 @@ class CompiledProgram:
             if on_progress is not None:
                 on_progress(done, total, name)
 
-        result = run_program(
-            self.program,
+        run = ProgramRun(self.program, fidelity=chosen, threads=threads, noise=noise)
+        result = run(
             inputs,
-            fidelity=checked_fidelity(fidelity),
-            threads=threads,
             memory_bytes=DEFAULT_MEMORY_BYTES if memory_bytes is None else memory_bytes,
             on_progress=step_done,
             keep=tuple(keep),
-            noise=noise,
             time_limit_s=time_limit_s,
             trace=trace,
         )
         outputs = {port.name: result[port.name] for port in self.program.outputs}
         kept = {name: array for name, array in result.items() if name not in outputs}
-        return RunResult(outputs, kept, [(name, spent[name]) for name in names if name in spent])
+        return RunResult(outputs, kept, [(name, spent[name]) for name in names if name in spent], run.matches())
 
     def run_pipelined(
         self,
@@ -180,23 +191,31 @@ class CompiledProgram:
 
         return count_program(self.program)
 
-    def cost(self, *, target: str | None = None, images: int = 1) -> ProgramCost | CrossbarProgramCost:
+    def cost(
+        self, *, target: str | None = None, images: int = 1, activity: Sequence[StepMatches] | None = None
+    ) -> ProgramCost | CrossbarProgramCost:
         """Return cycles, seconds and joules, per layer and in all.
 
         Args:
             target: name or file of the description that prices the counters; default the one compiled for.
             images: size of the batch.
+            activity: `matches` of a run with fidelity "count": writes reach as many rows as they did in it, instead of
+                as many as the description assumes.
 
         Raises:
-            TargetError: the description is unknown or wrong, or differs in geometry from the program's.
+            TargetError: the description is unknown or wrong, or differs in geometry from the program's; activity for a
+                crossbar program, or of another one.
         """
+        from imcflow.errors import TargetError
         from imcflow.targets.ap_cost import program_cost
         from imcflow.targets.crossbar.program_cost import crossbar_program_cost
         from imcflow.targets.registry import load_target
 
         description = load_target(target or self.program.target.name)
         if self.program.target.kind == "ap":
-            return program_cost(self.program, description, images=images)
+            return program_cost(self.program, description, images=images, activity=activity)
+        if activity is not None:
+            raise TargetError(f"program '{self.program.name}' has no associative arrays whose activity could count")
         return crossbar_program_cost(self.program, description, images=images)
 
     def report(self, *, target: str | None = None, images: int = 1) -> str:
@@ -405,9 +424,9 @@ def checked_fidelity(fidelity: str) -> Fidelity:
     """Return `fidelity` if it is one.
 
     Raises:
-        ImcflowError: it is not "word" or "micro".
+        ImcflowError: it is not "word", "micro" or "count".
     """
-    for known in FIDELITIES:
+    for known in get_args(Fidelity):
         if fidelity == known:
             return known
-    raise ImcflowError(f"fidelity '{fidelity}' is unknown; choose {' or '.join(FIDELITIES)}")
+    raise ImcflowError(f"fidelity '{fidelity}' is unknown; choose word, micro or count")

@@ -76,3 +76,16 @@ def test_executed_passes_equal_the_closed_form(random_stream: StreamMaker, or_la
         assert counters[Counter.SEARCHES] == blocks * passes.searches.sum()
         assert counters[Counter.WRITES] == blocks * passes.writes.sum()
         assert counters[Counter.MATCHED_ROWS] == expected.matches
+
+
+@pytest.mark.parametrize("words", WORD_COUNTS)
+@pytest.mark.parametrize("or_latch", [False, True])
+def test_counted_rows_equal_the_oracle(random_stream: StreamMaker, or_latch: bool, words: int) -> None:
+    for seed in range(50, 54):
+        kernel, tensors = random_stream(seed)
+        expected = run_oracle(kernel, tensors, or_latch=or_latch)
+        outputs, counters = run_compiled(kernel, tensors, "count", or_latch=or_latch, words=words, threads=1 + seed % 3)
+        assert all(np.array_equal(got, want) for got, want in zip(outputs, expected.outputs, strict=True))
+        assert counters[Counter.MATCHED_ROWS] == expected.matches
+        assert counters[Counter.TAGGED_ROWS] == expected.tagged_rows
+        assert counters[Counter.TAGGED_CELLS] == expected.tagged_cells

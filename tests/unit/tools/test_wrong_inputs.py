@@ -116,6 +116,10 @@ def run_arguments(folder: Path, *extra: str, **arrays: np.ndarray) -> list[str]:
     return ["run", str(digits_program(folder, *extra)), "-i", str(folder / "in.npz"), "-o", str(folder / "out.npz")]
 
 
+def activity_arguments(folder: Path, name: str) -> list[str]:
+    return ["cost", str(digits_program(folder)), "--activity", str(folder / name)]
+
+
 def images(count: int = 2, size: int = 8) -> np.ndarray:
     return np.zeros((count, 1, size, size), np.uint8)
 
@@ -193,6 +197,7 @@ CASES = [
     ),
     Case("value outside the input's range", too_bright, ("image", "200", "31")),
     Case("unknown fidelity", lambda f: [*run_arguments(f, image=images()), "--fidelity", "exact"], ("exact", "micro")),
+    Case("activity file missing", lambda f: activity_arguments(f, "nothing.npz"), ("nothing.npz", "no such file")),
     Case("flipped byte in a program", flipped_program, ("digits.imcp",)),
     Case("truncated program", truncated_program, ("digits.imcp",)),
     Case("program from the future", future_program, ("digits.imcp", "99")),

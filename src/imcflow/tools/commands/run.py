@@ -18,7 +18,9 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="OUT.npz", help="where to write the outputs")
     ] = None,
-    fidelity: Annotated[str, typer.Option("--fidelity", help="word or micro")] = "word",
+    fidelity: Annotated[
+        str, typer.Option("--fidelity", help="word, micro or count (rows that match and are written)")
+    ] = "word",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="default: all cores")] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="working memory, such as 512M or 2G")] = None,
     time_limit: Annotated[
@@ -44,6 +46,7 @@ def command(
 
     from imcflow import api
     from imcflow.arrays import read_arrays, write_arrays
+    from imcflow.runtime.execution.match_counts import MATCH_HEADER, match_rows
     from imcflow.runtime.execution.watch import Trace
     from imcflow.tools.atomic_file import write_bytes_atomically
     from imcflow.tools.output import print_json, print_text, table
@@ -82,6 +85,8 @@ def command(
             "outputs": {name: {"shape": list(a.shape), "dtype": str(a.dtype)} for name, a in result.outputs.items()},
             "output_file": None if output is None else str(output),
         }
+        if result.matches:
+            values["matches"] = [step.to_json() for step in result.matches]
         if profile and recorded is not None:
             values["step_seconds"] = [{"step": name, "seconds": spent} for name, spent in result.step_seconds]
             values["profile"] = [asdict(step) for step in recorded.step_times()]
@@ -90,6 +95,8 @@ def command(
     if profile and recorded is not None:
         rows = [[step.step, step.kernel, step.ranges, step.wall_ms, step.kernel_ms] for step in recorded.step_times()]
         print_text(table(["step", "kernel", "ranges", "ms", "ms in the kernel, all threads"], rows))
+    if result.matches:
+        print_text(table(MATCH_HEADER, match_rows(result.matches)))
     shapes = ", ".join(f"{name} {list(array.shape)} {array.dtype}" for name, array in result.outputs.items())
     print_text(f"{images} images in {seconds:.3f} s ({fidelity}): {shapes}")
     if output is not None:
