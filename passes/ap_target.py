@@ -34,11 +34,13 @@ class ApTarget:
         summary: what the program will carry.
         units: where thresholds, pooling and additions of tensors run.
         weights: cycles of array instructions, shifts and moved bits.
+        arrays: all arrays of the target.
     """
 
     summary: TargetSummary
     units: ApUnits
     weights: CycleWeights
+    arrays: int
 
     @property
     def geometry(self) -> ArrayGeometry:
@@ -64,7 +66,8 @@ def load_ap_target(name: str) -> ApTarget:
     description = load_target(name)
     if not isinstance(description, Description):
         raise TargetError(f"target {name} is of kind {description.kind}, an associative processor (ap) is needed")
-    return ApTarget(description.summary(), description.units, description.cycle_weights())
+    arrays = description.hierarchy.arrays
+    return ApTarget(description.summary(), description.units, description.cycle_weights(), arrays)
 
 
 def split_outputs(

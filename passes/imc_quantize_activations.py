@@ -84,7 +84,7 @@ class ImcQuantizeActivations(ModulePass):
     method: Literal["minmax", "percentile", "mse"] = "minmax"
     """How ranges follow from samples."""
 
-    percentile: float = 99.99
+    percentile: float | int = 99.99
     """Of `percentile`: share of the values inside the range, in percent."""
 
     sum_bits: int = 0

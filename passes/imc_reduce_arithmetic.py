@@ -65,7 +65,7 @@ class ImcReduceArithmetic(ModulePass):
 
     name = "imc-reduce-arithmetic"
 
-    scope: str = AUTO
+    scope: int | str = AUTO
     target: str = "rtm-ap-256"
     effort: str = EFFORTS[0]
     repairs: int = 1
@@ -74,7 +74,7 @@ class ImcReduceArithmetic(ModulePass):
         """Replace the programs in place."""
         from imcflow.passes.ap_target import load_ap_target
 
-        if self.scope != AUTO and not self.scope.isdigit():
+        if self.scope != AUTO and not str(self.scope).isdigit():
             raise PassFailedException(
                 f"{self.name}: scope must be a number of input channels or auto, got {self.scope}"
             )
@@ -116,8 +116,8 @@ class ImcReduceArithmetic(ModulePass):
         repairs = float(self.repairs) if self.effort == "max" else 0.0
         channel = program.input_count // (len(layer.inputs) * layer.map_shape[0])
         matrix, inputs = program.expand(), layer_bounds(layer)
-        # One of several partial sums has weights in some channels only: scopes are chosen and compared there.
-        used = slice(0, program.input_count) if layer.partial_sums.value.data == 1 else used_elements(matrix, channel)
+        # A program of one of several arrays has weights in some channels only: scopes are chosen and compared there.
+        used = used_elements(matrix, channel)
         matrix, inputs = matrix[:, used], Bounds(inputs.low[used], inputs.high[used])
         if self.scope == AUTO and len(layer.inputs) == 1:
             reduced = reduce_in_best_scope(

@@ -53,13 +53,13 @@ class ImcTernarize(ModulePass):
     method: Literal["threshold", "least-squares"] = "least-squares"
     """How real weights become ternary."""
 
-    ratio: float = 0.7
+    ratio: float | int = 0.7
     """Of `threshold`: weights below this share of the mean magnitude become 0."""
 
     max_bits: int = 8
     """Most bits of weights with two scales, and of weights that are left alone."""
 
-    tolerance: float = 0.0001
+    tolerance: float | int = 0.0001
     """Relative error up to which two scales take the integers with the fewest digits."""
 
     ends: int = 0

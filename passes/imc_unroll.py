@@ -20,7 +20,7 @@ from imcflow.dialect.constants import constant_array
 from imcflow.dialect.locations import describe, fused_location
 from imcflow.dialect.ops_ap import ApLinearOp, ApMaxPoolOp
 from imcflow.dialect.ops_elementwise import AddOp
-from imcflow.dialect.ops_network import Conv2dOp, GemmOp, MaxPoolOp, PoolOp, SumPoolOp
+from imcflow.dialect.ops_network import Conv2dOp, MaxPoolOp, PoolOp, SumPoolOp
 from imcflow.dialect.ops_quantise import ThresholdOp
 from imcflow.dialect.types import integer_element_of, is_float, shape_of, tensor_type, value_range
 from imcflow.errors import ImcflowError
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from imcflow.passes.ap_target import ApTarget
     from imcflow.passes.network.intervals import Interval
+    from imcflow.passes.unrolling.matrices import LinearOp
 
     Matrix = NDArray[np.int64]
 
@@ -59,110 +60,49 @@ class ImcUnroll(ModulePass):
 
     Effect on cost: none by itself; the plain program has one accumulation per nonzero digit. Layers whose accumulators
     would fill more than three quarters of an array are cut into parts of output channels, one array each. With
-    `partial-sums`, the input channels of a part are divided among several arrays that work at the same time: the layer
-    takes about as many times less long, and moves and adds its outputs' partial sums in return.
+    `arrays-per-layer`, more arrays work on a layer at the same time, which then takes about as many times less long.
+    They share the input channels where every output may need all of them, and move and add partial sums in return; else
+    (groups, poolings, sums of tensors) they share the outputs.
 
     Options:
         target: preset name or YAML file of the associative processor; limits the accumulators of one array.
-        partial_sums: most arrays, a power of two, that share the input channels of a convolution or matrix product.
+        arrays_per_layer: most arrays, a power of two, that share a layer; or `auto`: as many as give all layers
+            together the least estimated energy-delay product, among those that the target has for each.
     """
 
     name = "imc-unroll"
 
     target: str = "rtm-ap-256"
-    partial_sums: int = 1
+    arrays_per_layer: int | str = 1
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Replace the ops in place."""
         from imcflow.passes.ap_target import load_ap_target
+        from imcflow.passes.unrolling.arrays import AUTO, arrays_per_layer
+        from imcflow.passes.unrolling.matrices import LinearOp
 
         target = load_ap_target(self.target)
-        if self.partial_sums < 1 or self.partial_sums & (self.partial_sums - 1):
-            raise PassFailedException(f"{self.name}: partial-sums must be a power of two, got {self.partial_sums}")
+        wanted = self.arrays_per_layer
+        if wanted != AUTO and (isinstance(wanted, str) or wanted < 1 or wanted & (wanted - 1)):
+            raise PassFailedException(f"{self.name}: arrays-per-layer must be a power of two or {AUTO}, got {wanted}")
         intervals = {
             value: interval
             for function in op.ops
             if isinstance(function, FuncOp)
             for value, interval in analyse(function.body.block).items()
         }
-        for candidate in list(op.walk()):
-            if not runs_on(candidate, Unit.AP) or is_float(candidate.results[0]):
-                continue
-            if isinstance(candidate, Conv2dOp):
-                _unroll(
-                    candidate,
-                    [candidate.input],
-                    convolution_matrix(candidate),
-                    conv_geometry(candidate),
-                    target,
-                    intervals,
-                    # Channels of different groups have no output in common.
-                    self.partial_sums if candidate.groups.value.data == 1 else 1,
-                )
-            elif isinstance(candidate, GemmOp):
-                _unroll(
-                    candidate,
-                    [candidate.input],
-                    _constant(candidate, candidate.weights, "weights"),
-                    {},
-                    target,
-                    intervals,
-                    self.partial_sums,
-                )
-            elif isinstance(candidate, SumPoolOp):
-                _unroll(
-                    candidate,
-                    [candidate.input],
-                    _pool_matrix(candidate),
-                    _pool_geometry(candidate, 0),
-                    target,
-                    intervals,
-                )
-            elif isinstance(candidate, AddOp) and _adds_activations(candidate):
-                operands = [candidate.lhs, candidate.rhs]
-                _unroll(candidate, operands, _sum_matrix(candidate), {}, target, intervals)
-            elif isinstance(candidate, MaxPoolOp):
-                least, _ = value_range(integer_element_of(candidate.input))
-                pool = ApMaxPoolOp(
-                    candidate.input, tensor_type(candidate.result), geometry=_pool_geometry(candidate, least)
-                )
-                replace_layer(candidate, pool, [candidate], intervals)
+        here = [item for item in op.walk() if runs_on(item, Unit.AP) and not is_float(item.results[0])]
+        layers = [item for item in here if isinstance(item, LinearOp) and not _adds_a_constant(item)]
+        for layer, arrays in zip(layers, arrays_per_layer(wanted, layers, target), strict=True):
+            _unroll(layer, arrays, target, intervals)
+        for pool in here:
+            if isinstance(pool, MaxPoolOp):
+                least, _ = value_range(integer_element_of(pool.input))
+                unrolled = ApMaxPoolOp(pool.input, tensor_type(pool.result), geometry=_pool_geometry(pool, least))
+                replace_layer(pool, unrolled, [pool], intervals)
         for function in op.ops:
             if isinstance(function, FuncOp):
                 erase_dead(function.body.block)
-
-
-def convolution_matrix(op: Conv2dOp) -> Matrix:
-    """Return the matrix [outputs, channels * kernel_height * kernel_width] of a convolution, groups as zero blocks.
-
-    Raises:
-        DiagnosticException: the weights are no constant.
-    """
-    import numpy as np
-
-    weights = _constant(op, op.weights, "weights")
-    outputs, channels_in, *kernel = weights.shape
-    groups = op.groups.value.data
-    elements = channels_in * kernel[0] * kernel[1]
-    if groups == 1:
-        return weights.reshape(outputs, elements)
-    matrix = np.zeros((outputs, groups * elements), dtype=np.int64)
-    per_group = outputs // groups
-    for group in range(groups):
-        rows = slice(group * per_group, (group + 1) * per_group)
-        matrix[rows, group * elements : (group + 1) * elements] = weights[rows].reshape(per_group, elements)
-    return matrix
-
-
-def _constant(op: Operation, value: SSAValue, what: str) -> Matrix:
-    from xdsl.utils.exceptions import DiagnosticException
-
-    array = constant_array(value)
-    if array is None:
-        raise DiagnosticException(
-            f"{describe(op)}: {what} must be constant to be unrolled on the associative processor"
-        )
-    return array
 
 
 def conv_geometry(op: Conv2dOp) -> dict[str, Attribute]:
@@ -195,60 +135,52 @@ def _pool_geometry(op: PoolOp, pad_value: int) -> dict[str, Attribute]:
     }
 
 
-def _pool_matrix(op: SumPoolOp) -> Matrix:
-    import numpy as np
-
-    channels = shape_of(op.input)[1]
-    height, width = (int(size) for size in op.kernel.iter_values())
-    return np.kron(np.eye(channels, dtype=np.int64), np.ones((1, height * width), dtype=np.int64))
-
-
-def _adds_activations(op: AddOp) -> bool:
+def _adds_a_constant(op: Operation) -> bool:
+    """Whether an addition is not one of two tensors of one shape; the digital unit keeps it."""
+    if not isinstance(op, AddOp):
+        return False
     shapes = shape_of(op.lhs), shape_of(op.rhs)
     constant = constant_array(op.lhs) is not None or constant_array(op.rhs) is not None
-    return shapes[0] == shapes[1] and len(shapes[0]) in (2, 4) and not constant
+    return shapes[0] != shapes[1] or len(shapes[0]) not in (2, 4) or constant
 
 
-def _sum_matrix(op: AddOp) -> Matrix:
-    import numpy as np
+def _geometry(op: LinearOp) -> dict[str, Attribute]:
+    if isinstance(op, Conv2dOp):
+        return conv_geometry(op)
+    return _pool_geometry(op, 0) if isinstance(op, SumPoolOp) else {}
 
-    identity = np.eye(shape_of(op.lhs)[1], dtype=np.int64)
-    return np.concatenate([identity, identity], axis=1)
 
-
-def _unroll(
-    op: Conv2dOp | GemmOp | SumPoolOp | AddOp,
-    inputs: list[SSAValue],
-    matrix: Matrix,
-    geometry: dict[str, Attribute],
-    target: ApTarget,
-    intervals: dict[SSAValue, Interval],
-    partial_sums: int = 1,
-) -> None:
+def _unroll(op: LinearOp, arrays: int, target: ApTarget, intervals: dict[SSAValue, Interval]) -> None:
     import numpy as np
 
     from imcflow.dialect.add_sub_program import Bounds
     from imcflow.passes.ap_target import split_outputs
-    from imcflow.passes.reduction.partial_sums import most_arrays, share_channels
+    from imcflow.passes.reduction.partial_sums import share_channels
     from imcflow.passes.reduction.plain import plain_program
+    from imcflow.passes.unrolling.matrices import constant_of, joins_channels, layer_matrix
 
+    inputs = [op.lhs, op.rhs] if isinstance(op, AddOp) else [op.input]
+    matrix, geometry = layer_matrix(op), _geometry(op)
+    partial_sums = arrays if joins_channels(op) else 1
     bias: Any = getattr(op, "bias", None)
-    offset = np.zeros(len(matrix), dtype=np.int64) if bias is None else _constant(op, bias, "bias")
+    offset = np.zeros(len(matrix), dtype=np.int64) if bias is None else constant_of(op, bias, "bias")
     channel = matrix.shape[1] // (len(inputs) * shape_of(inputs[0])[1])
     ranges = [_channel_range(intervals[value], shape_of(value)[1], geometry) for value in inputs]
     low, high = np.concatenate([part.low for part in ranges]), np.concatenate([part.high for part in ranges])
     bounds = Bounds(np.repeat(low, channel), np.repeat(high, channel))
     # The two maps of an addition are far apart in the window: one slice pairs their elements.
     group = 0 if isinstance(op, AddOp) else channel
-    arrays = most_arrays(partial_sums, shape_of(inputs[0])[1], target.summary.array_count)
     try:
-        parts = split_outputs(matrix, bounds, offset, group, target, describe(op), keep_outputs=arrays > 1)
+        parts = split_outputs(matrix, bounds, offset, group, target, describe(op), keep_outputs=partial_sums > 1)
     except ImcflowError as error:
         raise PassFailedException(f"{ImcUnroll.name}: {error.message}") from error
+    if partial_sums < arrays and len(parts) < arrays:
+        size = -(-len(matrix) // arrays)
+        parts = [slice(begin, min(begin + size, len(matrix))) for begin in range(0, len(matrix), size)]
     programs = [
         AddSubAttr.of(plain_program(share, group=group, bias=offset[part] if number == 0 else 0 * offset[part]))
         for part in parts
-        for number, share in enumerate(share_channels(matrix[part], channel, arrays))
+        for number, share in enumerate(share_channels(matrix[part], channel, partial_sums))
     ]
     threshold = only_step_function(op)
     last = op if threshold is None else threshold
@@ -262,7 +194,7 @@ def _unroll(
         thresholds=None if threshold is None else threshold.thresholds,
         descending=None if threshold is None else threshold.descending,
         low=0 if threshold is None else threshold.low.value.data,
-        partial_sums=arrays,
+        partial_sums=partial_sums,
     )
     replace_layer(last, linear, [op] if threshold is None else [op, threshold], intervals)
     if threshold is not None:

@@ -86,7 +86,7 @@ def compile(
         converter_calibration: `.npz` of sample inputs, to choose the ranges of the converters of an analog target.
         pipeline: pass pipeline to run instead of the default one.
         schedule: let layers overlap: "forward", "backward", "middle-out", "beam" or "layerwise"; None: they do not.
-        settings: other values for options of the pipeline's passes, such as `{"imc-unroll.partial-sums": 4}`; the
+        settings: other values for options of the pipeline's passes, such as `{"imc-unroll.arrays-per-layer": 4}`; the
             options are those of the page on passes.
 
     Raises:

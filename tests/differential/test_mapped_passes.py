@@ -23,9 +23,9 @@ from imcflow.passes.imc_verify_program import ImcVerifyProgram
 from imcflow.runtime.execution.run import run_program
 
 
-def mapping(scope: str, in_place: bool, target: str, effort: str, offset_binary: bool, partial_sums: int):
+def mapping(scope: str, in_place: bool, target: str, effort: str, offset_binary: bool, arrays: int | str):
     return (
-        ImcUnroll(target, partial_sums),
+        ImcUnroll(target, arrays),
         ImcReduceArithmetic(scope, target, effort, repairs=2),
         ImcUnpack(limit=1_000_000),
         ImcPack(),
@@ -42,16 +42,16 @@ def mapping(scope: str, in_place: bool, target: str, effort: str, offset_binary:
     effort=st.sampled_from(("default", "max")),
     in_place=st.booleans(),
     offset_binary=st.booleans(),
-    partial_sums=st.sampled_from((1, 2, 4)),
+    arrays=st.sampled_from((1, 2, 4, "auto")),
 )
 @settings(max_examples=12)
 def test_each_pass_and_the_program_give_the_same_integers(
-    target: str, seed: int, scope: str, in_place: bool, effort: str, offset_binary: bool, partial_sums: int
+    target: str, seed: int, scope: str, in_place: bool, effort: str, offset_binary: bool, arrays: int | str
 ):
     builder = NetworkBuilder(seed)
     module, images, context = builder.module(), builder.images(), make_context()
     expected = interpret(module, {"input0": images})["output0"]
-    for compiler_pass in mapping(scope, in_place, target, effort, offset_binary, partial_sums):
+    for compiler_pass in mapping(scope, in_place, target, effort, offset_binary, arrays):
         compiler_pass.apply(context, module)
         module.verify()
         result = interpret(module, {"input0": images})["output0"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -18,7 +19,16 @@ from imcflow.passes.allocation.allocate import CapacityError, place_program
 from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
 from imcflow.passes.emission.partial_sums import emit_partial_sums
 from imcflow.passes.reduction.intervals import infer_bounds
-from imcflow.passes.reduction.partial_sums import exchanges, final_outputs, most_arrays, reach, share_channels, widened
+from imcflow.passes.reduction.partial_sums import (
+    SharedLayer,
+    economic_arrays,
+    exchanges,
+    final_outputs,
+    most_arrays,
+    reach,
+    share_channels,
+    widened,
+)
 from imcflow.passes.reduction.reduce import reduce_matrix
 from imcflow.runtime.checks.flow import check_flow
 from imcflow.runtime.isa import Opcode
@@ -139,3 +149,33 @@ def test_what_words_hold_stays_inside_the_reach(layer: Layer, wanted: int) -> No
         assert part.program.outputs is not None
         assert np.all(most.low <= part.program.outputs.low)
         assert np.all(part.program.outputs.high <= most.high)
+
+
+shared_layers = st.builds(
+    SharedLayer,
+    accumulation=st.floats(1, 1e6),
+    exchange=st.floats(1, 1e4),
+    row_blocks=st.integers(1, 13),
+    most=st.sampled_from((1, 2, 4, 8, 16)),
+)
+
+
+def estimated_product(layers: Sequence[SharedLayer], arrays: Sequence[int]) -> float:
+    pairs = list(zip(layers, arrays, strict=True))
+    return sum(layer.energy(n) for layer, n in pairs) * sum(layer.cycles(n) for layer, n in pairs)
+
+
+@given(st.lists(shared_layers, min_size=1, max_size=4))
+def test_the_chosen_arrays_are_near_the_least_estimated_product(layers: list[SharedLayer]) -> None:
+    options = [[1 << power for power in range(layer.most.bit_length())] for layer in layers]
+    least = min(estimated_product(layers, chosen) for chosen in product(*options))
+    chosen = economic_arrays(layers)
+    assert all(arrays in option for arrays, option in zip(chosen, options, strict=True))
+    assert estimated_product(layers, chosen) <= 1.1 * least
+
+
+def test_more_arrays_are_chosen_where_more_is_accumulated() -> None:
+    few, many = (SharedLayer(float(cycles), 100.0, 1, 64) for cycles in (300, 30_000))
+    assert economic_arrays([few]) < economic_arrays([many])
+    assert economic_arrays([SharedLayer(1e6, 1.0, 1, 1)]) == [1]
+    assert economic_arrays([]) == []

@@ -41,7 +41,7 @@ def test_runs_of_one_array_are_one_row() -> None:
 
 @pytest.mark.parametrize("partial_sums", [1, 4])
 def test_makespans_under_other_weights_need_no_recount(partial_sums: int) -> None:
-    program = imcflow.compile(DIGITS, settings={"imc-unroll.partial-sums": partial_sums}).program
+    program = imcflow.compile(DIGITS, settings={"imc-unroll.arrays-per-layer": partial_sums}).program
     other = replace(UNIT_WEIGHTS, search=1.5, write=3.0, shift=0.25, load=7.0, move=9.0, move_between_tiles=11.0)
     waiting = 0
     for kernel in program.kernels:

@@ -50,12 +50,12 @@ def test_imc_opt_replays_the_printed_pipeline_to_the_same_program(
 
 def test_options_of_passes_are_set_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changed, replayed = tmp_path / "changed.imcp", tmp_path / "replayed.imcp"
-    settings = ["--set", "imc-unroll.partial-sums=2", "--set", "imc-canonicalize.fold_scales=false"]
+    settings = ["--set", "imc-unroll.arrays-per-layer=2", "--set", "imc-canonicalize.fold_scales=false"]
     assert imcflow(["compile", DIGITS, *settings, "-o", str(changed)]) == 0
     capsys.readouterr()
     assert imcflow(["compile", DIGITS, *settings, "--print-pipeline"]) == 0
     pipeline = capsys.readouterr().out.strip()
-    assert 'imc-unroll{target="rtm-ap-256" partial-sums=2}' in pipeline
+    assert 'imc-unroll{target="rtm-ap-256" arrays-per-layer=2}' in pipeline
     assert pipeline.count("imc-canonicalize{fold_scales=false}") == 2
     assert imc_opt([DIGITS, "-p", pipeline, "-t", "imcp", "-o", str(replayed)]) == 0
     assert replayed.read_bytes() == changed.read_bytes()

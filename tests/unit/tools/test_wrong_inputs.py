@@ -177,9 +177,9 @@ CASES = [
     Case("unknown --input name", lambda folder: compile_arguments(DIGITS, "--input", "nobody:si8"), ("nobody",)),
     Case("no output file", lambda folder: ["compile", str(DIGITS)], ("-o",)),
     Case(
-        "partial sums on three arrays",
-        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.partial-sums=3"),
-        ("imc-unroll", "partial-sums", "power of two", "got 3"),
+        "three arrays per layer",
+        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.arrays-per-layer=3"),
+        ("imc-unroll", "arrays-per-layer", "power of two", "got 3"),
     ),
     Case("setting without a pass", lambda folder: compile_arguments(DIGITS, "--set", "x=1"), ("PASS.OPTION=VALUE",)),
     Case("setting without a value", lambda folder: compile_arguments(DIGITS, "--set", "x"), ("PASS.OPTION=VALUE",)),

@@ -58,7 +58,7 @@ def command(
         typer.Option(
             "--set",
             metavar="PASS.OPTION=VALUE",
-            help="an option of a pass of the pipeline, such as imc-unroll.partial-sums=4",
+            help="an option of a pass of the pipeline, such as imc-unroll.arrays-per-layer=4",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,

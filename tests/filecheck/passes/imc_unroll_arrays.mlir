@@ -1,4 +1,4 @@
-// RUN: imc-opt %s -p 'imc-assign-units,imc-unroll{partial-sums=2}' --split-input-file | filecheck %s
+// RUN: imc-opt %s -p 'imc-assign-units,imc-unroll{arrays-per-layer=2}' --split-input-file | filecheck %s
 
 // Two arrays share the four channels of a matrix product: as many weights each, the bias belongs to the first.
 // CHECK-LABEL: func.func @main
@@ -43,16 +43,18 @@ func.func @main(%x: tensor<?x1x3x3xui2> {imc.name = "x"}) -> (tensor<?x1x2x2xui4
 
 // -----
 
-// Nor can the groups of a convolution: they have no output in common.
+// Groups have no output in common: the arrays share the outputs, and nothing is left to add.
 // CHECK-LABEL: func.func @main
-// CHECK-NEXT: %0 = imc.ap_linear %x : tensor<?x2x2x2xui2> {programs = [#imc.add_sub<"version 1 inputs 8 outputs 2",
+// CHECK-NEXT: %0 = imc.ap_linear %x : tensor<?x2x2x2xui2> {programs = [#imc.add_sub<"version 1 inputs 8 outputs 1",
 // CHECK-NEXT: "slice 4",
 // CHECK-NEXT: "y0 += x0",
 // CHECK-NEXT: "y0 += x1",
 // CHECK-NEXT: "y0 += x3",
+// CHECK-NEXT: "slice 4">, #imc.add_sub<"version 1 inputs 8 outputs 1",
 // CHECK-NEXT: "slice 4",
-// CHECK-NEXT: "y1 += x4",
-// CHECK-NEXT: "y1 += x7">], channel_low
+// CHECK-NEXT: "slice 4",
+// CHECK-NEXT: "y0 += x4",
+// CHECK-NEXT: "y0 += x7">], channel_low
 func.func @main(%x: tensor<?x2x2x2xui2> {imc.name = "x"}) -> (tensor<?x2x1x1xui4> {imc.name = "y"}) {
   %w = imc.constant dense<[[[[1, 1], [0, 1]]], [[[1, 0], [0, 1]]]]> : tensor<2x1x2x2xi8> as tensor<2x1x2x2xsi2>
   %0 = imc.conv2d %x, %w {groups = 2 : i64} : (tensor<?x2x2x2xui2>, tensor<2x1x2x2xsi2>) -> tensor<?x2x1x1xui4> loc("depthwise")

@@ -1,10 +1,11 @@
 """Layers on several arrays of an associative processor: what dividing the input channels saves, and what it costs.
 
-    python benchmarks/partial_sums.py                  every table
-    python benchmarks/partial_sums.py digits           one of them
-    python benchmarks/partial_sums.py --check          exit status 1 and one line for every figure that misses its bar
-    python benchmarks/partial_sums.py --json FILE      the same figures as JSON
-    python benchmarks/partial_sums.py --arrays 1 4 16  other numbers of arrays
+    python benchmarks/arrays_per_layer.py             every table
+    python benchmarks/arrays_per_layer.py digits      one of them
+    python benchmarks/arrays_per_layer.py --check     exit status 1 and one line for every figure that misses its bar
+    python benchmarks/arrays_per_layer.py --json FILE the same figures as JSON
+    python benchmarks/arrays_per_layer.py --arrays 1 4 auto
+                                                      other numbers of arrays
 
 Cycles, energy and wear come from the compiled streams, for one image on `--target`. The bundled network is executed in
 both fidelities; ResNet-18 (224x224, seeded ternary weights of sparsity 0.8, 4-bit activations) is compiled and counted.
@@ -33,10 +34,10 @@ SMALLEST_GAIN = 2.0
 """Energy-delay product of one array, over the best."""
 
 
-def compiled(model: Path, arrays: int, target: str) -> tuple[CompiledProgram, float]:
+def compiled(model: Path, arrays: str, target: str) -> tuple[CompiledProgram, float]:
     """The program with the layers' channels divided among so many arrays, and the CPU seconds of compiling it."""
     started = time.process_time()
-    program = imcflow.compile(model, target, settings={"imc-unroll.partial-sums": arrays})
+    program = imcflow.compile(model, target, settings={"imc-unroll.arrays-per-layer": arrays})
     return program, time.process_time() - started
 
 
@@ -89,7 +90,7 @@ def resnet18(report: Report) -> None:
         write_resnet18(model, ternary=True)
         rows = costs(report, model, "ResNet-18, 224x224, ternary 0.8, 4 bits")
     for row in rows:
-        if row["arrays"] == 4:
+        if row["arrays"] == "4":
             reached = row["times faster"] / 4
             report.require(reached >= LEAST_SPEEDUP, f"four arrays are {reached:.2f} of four times as fast")
     gain = rows[0]["EDP uJ us"] / min(row["EDP uJ us"] for row in rows)
@@ -102,7 +103,9 @@ TABLES: dict[str, Callable[[Report], None]] = {"digits": digits, "resnet18": res
 
 def more_options(parser: argparse.ArgumentParser) -> None:
     """Adds what this benchmark needs to know."""
-    parser.add_argument("--arrays", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="powers of two")
+    parser.add_argument(
+        "--arrays", nargs="+", default=["1", "2", "4", "8", "16", "32", "64", "auto"], help="powers of two, or auto"
+    )
     parser.add_argument("--target", default="rtm-ap-256", help="associative processor (default rtm-ap-256)")
 
 

@@ -1,0 +1,1 @@
+"""Parts of `imc-unroll`: the matrices of layers, and how many arrays share one."""
