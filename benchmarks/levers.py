@@ -2,6 +2,7 @@
 
     python benchmarks/levers.py                     all networks
     python benchmarks/levers.py cnv vgg9-0.8        some of them
+    python benchmarks/levers.py --scopes resnet18-0.8   instead of levers: the scope chosen per layer beside fixed ones
     python benchmarks/levers.py --json FILE         also write the rows as JSON
     python benchmarks/levers.py --check             exit with 1 and name every figure that misses its bar
 
@@ -9,6 +10,9 @@ Networks: the trained CNV-W2A2 behind its first layer (skipped where its file is
 (224x224), VGG-9 and VGG-11 (32x32) with seeded ternary weights, sparsity 0.8 and 0.9, 4-bit activations. Layers of
 one shape are measured once and counted as often as they occur. Everything is counted on the instruction tables that
 the compiler emits; latency and energy are those of one image.
+
+Every scope runs on the same array of 256 tracks: where the slices of a fixed scope do not fit, that layer takes half
+the scope, and half again.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imcflow.dialect.add_sub_program import Bounds
-from imcflow.passes.allocation.allocate import place_program
+from imcflow.passes.allocation.allocate import CapacityError, place_program
 from imcflow.passes.ap_target import load_ap_target, split_outputs
 from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
 from imcflow.passes.reduction.intervals import infer_bounds
@@ -32,14 +36,16 @@ from imcflow.passes.reduction.offsets import lift_values
 from imcflow.passes.reduction.plain import plain_program
 from imcflow.passes.reduction.reduce import reduce_matrix
 from imcflow.passes.reduction.scope import reduce_in_best_scope
-from imcflow.runtime.isa import Opcode
-from imcflow.runtime.microcode import table_passes
-from imcflow.runtime.port_shifts import port_shifts
+from imcflow.runtime.counters import count_kernel
+from imcflow.runtime.program import ApKernel, ApOutput
 from imcflow.targets import load_target
 from imcflow.targets.ap import ApTarget as Description
 
 if TYPE_CHECKING:
     from imcflow.dialect.add_sub_program import AddSubProgram
+    from imcflow.passes.ap_target import ApTarget
+    from imcflow.runtime.counts import Counts
+    from imcflow.runtime.program import InstructionTable, TargetSummary
 
 MODELS = Path(__file__).resolve().parent.parent.parent / "shared" / "models"
 HALF = 0.5
@@ -48,12 +54,16 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Lever:
-    """What is switched on: slices of `scope` channels (0: no sharing, -1: chosen by the compiler), latch, offsets."""
+    """What is switched on: slices of `scope` channels (0: no sharing, -1: chosen by the compiler), latch, offsets.
+
+    With `halves`, slices that do not fit the array are halved until they do.
+    """
 
     name: str
     scope: int = 0
     target: str = "rtm-ap-256"
     offset_binary: bool = False
+    halves: bool = False
 
 
 LEVERS = (
@@ -63,6 +73,12 @@ LEVERS = (
     Lever("OR-latch", target="rtm-ap-256-or"),
     Lever("offset-binary", offset_binary=True),
     Lever("all", scope=-1, target="rtm-ap-256-or", offset_binary=True),
+)
+
+
+SCOPES = (
+    *(Lever(f"G = {scope}", scope=scope, halves=True) for scope in (1, 2, 4, 8, 16, 32)),
+    Lever("G per layer", scope=-1),
 )
 
 
@@ -189,6 +205,9 @@ def programs_of(layer: Layer, lever: Lever) -> list[AddSubProgram]:
             # Vectors have no windows: nine of their channels are as many elements as one of a 3x3 window.
             group = lever.scope * (layer.channel if layer.channel > 1 else 9)
             program = reduce_matrix(matrix, inputs, group=group, cycles=target.cycles)
+            while lever.halves and group > 1 and not fits(program, inputs, target, layer):
+                group //= 2
+                program = reduce_matrix(matrix, inputs, group=group, cycles=target.cycles)
         program = infer_bounds(program, inputs)
         if lever.offset_binary:
             program, moved = lift_values(program, inputs, movable=True, cycles=target.cycles)
@@ -197,6 +216,24 @@ def programs_of(layer: Layer, lever: Lever) -> list[AddSubProgram]:
                 raise AssertionError("the thresholds are not moved by what the lifts add")
         programs.append(program)
     return programs
+
+
+def fits(program: AddSubProgram, inputs: Bounds, target: ApTarget, layer: Layer) -> bool:
+    """Whether the values of a program fit the array."""
+    try:
+        place_program(infer_bounds(program, inputs), target.geometry, layer.name, negated_store=True)
+    except CapacityError:
+        return False
+    return True
+
+
+def totals_of(table: InstructionTable, layer: Layer, target: TargetSummary) -> tuple[Counts, float]:
+    """Counts of an instruction table for one row block, and the cells written behind searches in an average row."""
+    output = ApOutput(0, len(layer.matrix), layer.positions, 1, target.domains, signed=True)
+    empty = np.zeros((0, 1), np.int64)
+    kernel = ApKernel(layer.name, (), (), (output,), table, empty, empty[:, 0], empty[:, 0] > 0, 1)
+    counters = count_kernel(kernel, target)
+    return counters.totals, counters.writes_by_cell.tagged_cells
 
 
 def measure(network: str, layers: list[Layer], lever: Lever) -> Row:
@@ -214,28 +251,23 @@ def measure(network: str, layers: list[Layer], lever: Lever) -> Row:
         for program in programs:
             placement = place_program(program, target.geometry, layer.name, negated_store=True)
             table = emit_instructions(program, placement, layer.name, EmissionPoint())
-            passes = table_passes(table, or_latch=target.summary.or_latch)
-            shifts = port_shifts(table, target.geometry.domains)
-            loads = int(table["r_bits"][table["opcode"] == Opcode.LOAD].sum(dtype=np.int64))
-            searches, writes = int(passes.searches.sum()), int(passes.writes.sum())
-            shift_cycles = int(shifts.shift_cycles.sum())
-            weights = target.weights
-            cycles = weights.search * searches + weights.write * writes
-            cycles += weights.shift * shift_cycles + weights.load * loads
+            totals, tagged = totals_of(table, layer, target.summary)
+            cycles = totals.weighted_cycles(target.weights)
             longest = max(longest, cycles)
             row.adds += layer.times * program.operation_count
             row.accumulations += layer.times * program.accumulation_count
-            row.search_cycles += layer.times * searches
-            row.write_cycles += layer.times * writes
-            row.shift_cycles += layer.times * shift_cycles
+            row.search_cycles += layer.times * totals.searches
+            row.write_cycles += layer.times * totals.writes
+            row.shift_cycles += layer.times * totals.shift_cycles
             row.cycles += layer.times * cycles
             used = placement.r[placement.r >= 0] // target.geometry.domains
             row.peak_tracks = max(row.peak_tracks, len(np.unique(used)) + target.geometry.carry_tracks)
-            joules = int(passes.searched_cells.sum()) * energy.search_fj_per_cell.value
-            joules += int(passes.written_cells.sum()) * energy.write_fj_per_cell.value * energy.tagged_rows_share.value
-            joules += int(shifts.shifts.sum()) * energy.shift_fj_per_step.value
-            joules += loads * energy.load_fj_per_bit.value
-            row.energy_uj += layer.times * joules * blocks * rows * 1e-9
+            written = totals.cleared_cells + tagged * energy.tagged_rows_factor.value
+            joules = totals.searched_cells * energy.search_fj_per_cell.value
+            joules += written * energy.write_fj_per_cell.value
+            joules += totals.shifts * energy.shift_fj_per_step.value
+            moved = totals.load_bits * energy.load_fj_per_bit.value
+            row.energy_uj += layer.times * (joules * blocks * rows + moved * layer.positions) * 1e-9
         row.arrays = max(row.arrays, len(programs) * blocks)
         copies = max(1, description.hierarchy.arrays // len(programs))
         rounds = -(-blocks // copies)
@@ -274,8 +306,28 @@ def compare(network: str, layers: list[Layer], missed: list[str]) -> list[Row]:
     for layer in layers:
         ratio = rows[-1].layers[layer.name] / rows[0].layers[layer.name]
         nonzeros = np.count_nonzero(layer.matrix) / len(layer.matrix)
-        why = "" if ratio <= HALF else f"above one half: only {nonzeros:.1f} terms per output"
+        why = "" if ratio <= HALF else f"above one half: {nonzeros:.1f} terms in each of {len(layer.matrix)} outputs"
         print(f"{network:12} all: {layer.name:18} {ratio:6.3f} of plain  {why}")
+    return rows
+
+
+def compare_scopes(network: str, layers: list[Layer], missed: list[str]) -> list[Row]:
+    """Measure the scope chosen per layer and every fixed one, print them by layer, and note what misses its bar."""
+    rows = [measure(network, layers, lever) for lever in SCOPES]
+    chosen = rows[-1]
+    print(f"{network}: cycles over those of the scope chosen per layer")
+    print(f"{'layer':20}" + "".join(f"{lever.name:>12}" for lever in SCOPES))
+    for layer in layers:
+        own = chosen.layers[layer.name]
+        ratios = "".join(f"{row.layers[layer.name] / own:12.3f}" for row in rows[:-1])
+        print(f"{layer.name:20}{ratios}{own:12.0f}")
+    print(
+        f"{'all':20}" + "".join(f"{row.cycles / chosen.cycles:12.3f}" for row in rows[:-1]) + f"{chosen.cycles:12.0f}"
+    )
+    best = min(row.cycles for row in rows[:-1])
+    missed += [f"{network}: the chosen scopes take {chosen.cycles / best:.4f} of the best fixed scope"] * (
+        chosen.cycles > best
+    )
     return rows
 
 
@@ -283,12 +335,14 @@ def main() -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(description="What each lever of the arithmetic reduction saves.")
     parser.add_argument("networks", nargs="*", choices=[*networks(), []], help="which networks; all if none is named")
+    parser.add_argument("--scopes", action="store_true", help="compare scopes instead of levers")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure misses its bar")
     arguments = parser.parse_args()
     missed: list[str] = []
     rows: list[Row] = []
-    print(HEADINGS)
+    if not arguments.scopes:
+        print(HEADINGS)
     for name, (kind, sparsity) in networks().items():
         if arguments.networks and name not in arguments.networks:
             continue
@@ -296,7 +350,7 @@ def main() -> int:
         if not layers:
             print(f"{name}: its file is missing")
             continue
-        rows += compare(name, layers, missed)
+        rows += (compare_scopes if arguments.scopes else compare)(name, layers, missed)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     if arguments.check and missed:

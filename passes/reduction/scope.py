@@ -11,7 +11,7 @@ from imcflow.dialect.add_sub_program import Bounds
 from imcflow.passes.allocation.allocate import CapacityError, place_program
 from imcflow.passes.emission.emit import EmissionPoint, emit_instructions
 from imcflow.passes.reduction.intervals import infer_bounds
-from imcflow.passes.reduction.reduce import reduce_matrix
+from imcflow.passes.reduction.reduce import output_bounds, reduce_matrix
 from imcflow.runtime.isa import Opcode
 from imcflow.runtime.microcode import table_passes
 from imcflow.runtime.port_shifts import port_shifts
@@ -70,7 +70,9 @@ def reduce_in_best_scope(
     terms = np.count_nonzero(matrix[:, part]) / max(sample, 1)
     sampled = Bounds(inputs.low[part], inputs.high[part])
     loaded = None if loaded_bits is None else loaded_bits[part]
-    trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded, kept)
+    # Words of the outputs as wide as in the whole layer: they decide what fits, and how much an accumulation costs.
+    words = kept if kept is not None else output_bounds(matrix, inputs, bias)
+    trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded, words, keeps=kept is not None)
     scope = chosen = first
     best: AddSubProgram | None = None
     fewest = 0.0
@@ -90,7 +92,7 @@ def reduce_in_best_scope(
         if scope >= sample or scope < first or 2 * scope * terms > LARGEST_SEARCH_TERMS:
             break
         scope *= 2
-    whole = _Trial(matrix, inputs, bias, channel, target, layer, loaded_bits, kept)
+    whole = _Trial(matrix, inputs, bias, channel, target, layer, loaded_bits, kept, keeps=kept is not None)
     while sample != channels:
         try:
             best, fewest = whole.compile(chosen)
@@ -119,7 +121,8 @@ class _Trial:
     target: ApTarget
     layer: str
     loaded_bits: NDArray[np.int32] | None
-    kept: Bounds | None
+    words: Bounds | None
+    keeps: bool
 
     def compile(self, scope: int, repairs_per_term: float = 0.0) -> tuple[AddSubProgram, float]:
         """Program and cycles with slices of `scope` channels.
@@ -138,10 +141,9 @@ class _Trial:
             repairs_per_term=repairs_per_term,
         )
         bounded = infer_bounds(program, self.inputs)
-        if self.kept is not None:
-            bounded = replace(bounded, outputs=self.kept)
-        keep = self.kept is not None
-        return program, emitted_cycles(bounded, self.target, self.layer, self.loaded_bits, keep_outputs=keep)
+        if self.words is not None:
+            bounded = replace(bounded, outputs=self.words)
+        return program, emitted_cycles(bounded, self.target, self.layer, self.loaded_bits, keep_outputs=self.keeps)
 
 
 def emitted_cycles(
