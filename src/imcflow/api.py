@@ -189,6 +189,7 @@ def compile_model(
     options: CompileOptions,
     *,
     dump_ir: Path | None = None,
+    time_passes: bool = False,
     on_progress: OnProgress | None = None,
 ) -> CompiledProgram:
     """Import `model`, run the pass pipeline and translate the result to a program.
@@ -197,13 +198,20 @@ def compile_model(
         model: `.onnx` or `.mlir` file.
         options: target, input types, calibration, pipeline.
         dump_ir: folder for the IR after every pass, numbered.
+        time_passes: print time and peak memory of the import, every pass and the translation on stderr.
         on_progress: called before every pass.
 
     Raises:
         ImcflowError: the model, the target or an option is wrong.
     """
     text = pipeline_text(options, model)
-    return _compile(lambda: import_file(model, options.input_types), text, dump_ir=dump_ir, on_progress=on_progress)
+    return _compile(
+        lambda: import_file(model, options.input_types),
+        text,
+        dump_ir=dump_ir,
+        time_passes=time_passes,
+        on_progress=on_progress,
+    )
 
 
 def _compile_in_memory(model: ModelProto | ModuleOp, options: CompileOptions) -> CompiledProgram:
@@ -227,24 +235,36 @@ def _compile(
     text: str,
     *,
     dump_ir: Path | None = None,
+    time_passes: bool = False,
     on_progress: OnProgress | None = None,
 ) -> CompiledProgram:
     """Import, run a pass pipeline, translate the result to a program."""
     from imcflow.lowering.isa.translate import program_from_module
+    from imcflow.tools.stage_clock import StageClock
 
     # Large modules are millions of long-lived objects; collecting them again and again costs a third of the time.
     thresholds = gc.get_threshold()
     gc.set_threshold(200_000, 50, 1000)
     try:
+        clock = StageClock(time_passes)
         module = import_()
-        run_pipeline(module, text, dump_ir=dump_ir, on_progress=on_progress)
-        return CompiledProgram(program_from_module(module), compile_notes(module))
+        clock.finish("import")
+        run_pipeline(module, text, dump_ir=dump_ir, time_passes=time_passes, on_progress=on_progress)
+        clock.start()
+        program = program_from_module(module)
+        clock.finish("translation")
+        return CompiledProgram(program, compile_notes(module))
     finally:
         gc.set_threshold(*thresholds)
 
 
 def run_pipeline(
-    module: ModuleOp, text: str, *, dump_ir: Path | None = None, on_progress: OnProgress | None = None
+    module: ModuleOp,
+    text: str,
+    *,
+    dump_ir: Path | None = None,
+    time_passes: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> None:
     """Run a pass pipeline in text form on `module`, in place.
 
@@ -259,7 +279,7 @@ def run_pipeline(
     from imcflow.tools.user_errors import one_line
     from imcflow.universe import IMC_UNIVERSE
 
-    observer = PassObserver(verify_each=VerifyEach.ENDS, dump_directory=dump_ir)
+    observer = PassObserver(verify_each=VerifyEach.ENDS, dump_directory=dump_ir, time_passes=time_passes)
     passes: tuple[ModulePass, ...] = ()
     finished = 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +14,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from imcflow.dialect.locations import describe
+from imcflow.tools.stage_clock import StageClock
 
 
 class VerifyEach(StrEnum):
@@ -34,7 +34,7 @@ class PassObserver:
         dump_directory: folder that gets the IR before the first pass and after each pass as numbered files,
             with source locations, so that any of them can be fed to `imc-opt` again.
         print_between: also print the IR between two passes on stderr.
-        time_passes: print the wall-clock time of each pass on stderr.
+        time_passes: print the time of each pass and the peak memory after it on stderr.
     """
 
     verify_each: VerifyEach = VerifyEach.ALL
@@ -43,10 +43,11 @@ class PassObserver:
     time_passes: bool = False
     context: str = field(default="", init=False)
     """Where an error happened: the running pass, or the op that failed to verify. Empty before the first pass."""
-    seconds: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]], init=False)
-    """Pass name and wall-clock seconds of every pass that has run."""
-    _started: float = field(default=0.0, init=False)
+    _clock: StageClock = field(init=False)
     _dumped: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._clock = StageClock(self.time_passes)
 
     def __call__(self, previous: ModulePass | None, module: ModuleOp, following: ModulePass | None) -> None:
         """Observe `module` after `previous` and before `following`; None stands for an end of the pipeline.
@@ -56,7 +57,7 @@ class PassObserver:
             OSError: the dump folder cannot be written.
         """
         if previous is not None:
-            self._report_time(previous.name, time.perf_counter() - self._started)
+            self._clock.finish(previous.name)
         if self.dump_directory is not None:
             self._dump(self.dump_directory, previous, module)
         self._verify(previous, module, following)
@@ -64,12 +65,7 @@ class PassObserver:
             sys.stderr.write(f"// IR after {previous.name}:\n")
             _print_module(module, sys.stderr)
         self.context = "" if following is None else f"pass {following.name}"
-        self._started = time.perf_counter()
-
-    def _report_time(self, name: str, seconds: float) -> None:
-        self.seconds.append((name, seconds))
-        if self.time_passes:
-            sys.stderr.write(f"{name}: {seconds * 1e3:.1f} ms\n")
+        self._clock.start()
 
     def _dump(self, directory: Path, previous: ModulePass | None, module: ModuleOp) -> None:
         directory.mkdir(parents=True, exist_ok=True)

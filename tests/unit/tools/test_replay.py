@@ -36,6 +36,17 @@ func.func @main(%x: tensor<1x8xi8>) -> tensor<1x2xi32> {
 DIGITS = str(files("imcflow") / "data" / "digits_cnn.onnx")
 
 
+def test_the_time_of_every_stage_goes_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["compile", DIGITS, "-o", str(tmp_path / "p.imcp"), "--time-passes", "--json"]
+    assert imcflow(command) == 0
+    captured = capsys.readouterr()
+    json.loads(captured.out)
+    stages = [line.partition(":")[0] for line in captured.err.splitlines()]
+    assert stages[0] == "import"
+    assert stages[-1] == "translation"
+    assert {"imc-unroll", "imc-reduce-arithmetic", "imc-emit-program"} <= set(stages)
+
+
 def test_imc_opt_replays_the_printed_pipeline_to_the_same_program(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

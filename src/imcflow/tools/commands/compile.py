@@ -53,6 +53,9 @@ def command(
     dump_ir: Annotated[
         Path | None, typer.Option("--dump-ir", metavar="DIR", help="write the IR after every pass to DIR")
     ] = None,
+    time_passes: Annotated[
+        bool, typer.Option("--time-passes", help="print time and peak memory of every pass on stderr")
+    ] = False,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,7 +90,7 @@ def command(
     if output is None:
         raise ImcflowError("compile: give the program file to write with -o FILE.imcp")
     with progress(f"compiling {model.name}") as on_progress:
-        program = api.compile_model(model, options, dump_ir=dump_ir, on_progress=on_progress)
+        program = api.compile_model(model, options, dump_ir=dump_ir, time_passes=time_passes, on_progress=on_progress)
     program.save(output)
     if json:
         print_json(program.summary() | {"file": str(output), "bytes": output.stat().st_size})
