@@ -8,11 +8,11 @@ Axis 0 of every activation tensor is the batch and is dynamic.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from xdsl.dialects.builtin import DYNAMIC_INDEX, Float32Type, IntegerType, Signedness, TensorType, f32
 from xdsl.ir import Attribute, SSAValue
 from xdsl.utils.exceptions import VerifyException
-from xdsl.utils.hints import isa
 
 MAX_INTEGER_BITS = 62
 
@@ -78,9 +78,12 @@ def tensor_type(value: SSAValue | Attribute) -> TensorType[ElementType]:
         VerifyException: if the value is not a tensor of `siN`, `uiN` or `f32`.
     """
     kind = value.type if isinstance(value, SSAValue) else value
-    if not isa(kind, TensorType[IntegerType | Float32Type]):
-        raise VerifyException(f"expected a tensor of siN, uiN or f32, got {kind}")
-    return kind
+    # Not `isa`, which builds a constraint from the hint: every pass asks this for every value, many times.
+    if isinstance(kind, TensorType):
+        tensor = cast("TensorType[Attribute]", kind)
+        if isinstance(tensor.element_type, IntegerType | Float32Type):
+            return cast("TensorType[ElementType]", tensor)
+    raise VerifyException(f"expected a tensor of siN, uiN or f32, got {kind}")
 
 
 def shape_of(value: SSAValue | Attribute) -> tuple[int, ...]:

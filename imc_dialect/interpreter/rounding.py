@@ -50,11 +50,12 @@ def _rounds_up(
 
 def round_float(values: NDArray[Any], mode: Rounding) -> NDArray[Any]:
     """Return `float32` values rounded to integral `float32` numbers; infinities stay."""
+    if mode is Rounding.HALF_EVEN:
+        return np.rint(values)
     floor = np.floor(values)
     with np.errstate(invalid="ignore"):
         remainder = values - floor
-        odd = np.mod(floor, np.float32(2)) == 1 if mode is Rounding.HALF_EVEN else np.zeros(values.shape, np.bool_)
-    one = np.ones((), np.float32)
+    odd, one = np.zeros(values.shape, np.bool_), np.ones((), np.float32)
     return floor + _rounds_up(mode, odd, remainder, remainder * 2, one, values < 0).astype(np.float32)
 
 

@@ -67,10 +67,12 @@ def weighted_sum(
     largest = max(abs(int(low.min())), abs(int(high.max()))) * int(np.abs(weights).max(initial=0))
     if largest * weights[0].size >= 1 << 62:
         raise OverflowError(f"a sum of {weights[0].size} products may need more than 62 bits")
-    lows, highs = (_per_weight(end, weights, groups) for end in (low, high))
-    positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
-    least = (positive * lows + negative * highs).reshape(outputs, -1).sum(axis=1)
-    greatest = (positive * highs + negative * lows).reshape(outputs, -1).sum(axis=1)
+    # Weights of one channel of one sign meet the same bound: add them up first.
+    channels = weights.reshape(outputs, weights.shape[1], -1)
+    positive, negative = (part(channels, 0).sum(axis=2) for part in (np.maximum, np.minimum))
+    lows, highs = (_per_weight(end, positive, groups) for end in (low, high))
+    least = (positive * lows + negative * highs).sum(axis=1)
+    greatest = (positive * highs + negative * lows).sum(axis=1)
     return (least, greatest) if bias is None else (least + bias, greatest + bias)
 
 

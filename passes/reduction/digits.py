@@ -30,6 +30,20 @@ class SignedDigits:
         return len(self.output)
 
 
+def by_slice(digits: SignedDigits, slice_of: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return the order of digits by slice, output, input and shift.
+
+    Args:
+        digits: of a matrix.
+        slice_of: the slice of every digit [digits].
+    """
+    if digits.shift.any():
+        return np.lexsort((digits.shift, digits.input, digits.output, slice_of))
+    # Digits of one shift are in the order of the matrix. Sorting numbers of 16 bits takes linear time.
+    narrow = slice_of.astype(np.uint16) if slice_of.max(initial=0) < 1 << 16 else slice_of
+    return np.argsort(narrow, kind="stable")
+
+
 def signed_digits(matrix: NDArray[np.integer]) -> SignedDigits:
     """Decompose integers into canonical signed digits (the non-adjacent form, which has the fewest nonzero digits).
 

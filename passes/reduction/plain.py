@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imcflow.dialect.add_sub_program import AddSubProgram
-from imcflow.passes.reduction.digits import signed_digits
+from imcflow.passes.reduction.digits import by_slice, signed_digits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def plain_program(
     size = group or max(inputs, 1)
     borders = slice_borders(inputs, size)
     slice_of = digits.input // size
-    order = np.lexsort((digits.shift, digits.input, digits.output, slice_of))
+    order = by_slice(digits, slice_of)
     offset = np.zeros(len(matrix), dtype=np.int64) if bias is None else bias
     none32, none8 = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8)
     return AddSubProgram(

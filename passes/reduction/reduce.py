@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
-from imcflow.passes.reduction.digits import signed_digits
+from imcflow.passes.reduction.digits import by_slice, signed_digits
 from imcflow.passes.reduction.plain import slice_borders
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def output_bounds(matrix: IntMatrix, inputs: Bounds, bias: Int64Array) -> Bounds
         max(np.abs(inputs.low).max(initial=0), inputs.high.max(initial=0))
     )
     # Below 2**53 float64 is exact, and its matrix product is a hundred times as fast.
-    dtype = np.float64 if largest * (weights.shape[1] + 1) < 1 << 53 else np.int64
-    positive, negative = np.maximum(weights, 0).astype(dtype), np.minimum(weights, 0).astype(dtype)
-    lowest, highest = inputs.low.astype(dtype), inputs.high.astype(dtype)
-    low = (positive @ lowest + negative @ highest).astype(np.int64) + bias
-    high = (positive @ highest + negative @ lowest).astype(np.int64) + bias
-    return Bounds(low, high)
+    dtype = np.float64 if largest * (2 * weights.shape[1] + 1) < 1 << 53 else np.int64
+    signed = weights.astype(dtype, copy=False)
+    # Twice the middle of each output's interval, and its width: each weight adds its own to both.
+    middle = (signed @ (inputs.low + inputs.high).astype(dtype)).astype(np.int64)
+    width = (np.abs(signed) @ (inputs.high - inputs.low).astype(dtype)).astype(np.int64)
+    return Bounds((middle - width) // 2 + bias, (middle + width) // 2 + bias)
 
 
 def reduce_matrix(
@@ -111,7 +111,7 @@ def reduce_matrix(
 
     digits = signed_digits(matrix)
     slice_of = digits.input // size
-    order = np.lexsort((digits.shift, digits.input, digits.output, slice_of))
+    order = by_slice(digits, slice_of)
     term_slice, term_output = slice_of[order], digits.output[order]
     row_key = term_slice.astype(np.int64) * outputs + term_output
     row_begin = np.flatnonzero(np.diff(row_key, prepend=-1)).astype(np.int64)

@@ -95,7 +95,7 @@ def reduce_in_best_scope(
     whole = _Trial(matrix, inputs, bias, channel, target, layer, loaded_bits, kept, keeps=kept is not None)
     while sample != channels:
         try:
-            best, fewest = whole.compile(chosen)
+            best = whole.fitting(chosen)
             break
         except CapacityError:
             if chosen == 1:
@@ -106,7 +106,7 @@ def reduce_in_best_scope(
             searched, cycles = whole.compile(chosen, repairs_per_term)
         except CapacityError:
             return best
-        return searched if cycles < fewest else best
+        return searched if cycles < whole.cycles(best) else best
     return best
 
 
@@ -130,9 +130,34 @@ class _Trial:
         Raises:
             CapacityError: the program does not fit the array.
         """
+        program = self._reduce(scope, repairs_per_term)
+        return program, self.cycles(program)
+
+    def fitting(self, scope: int) -> AddSubProgram:
+        """Program with slices of `scope` channels; faster than `compile`, which also emits and counts.
+
+        Raises:
+            CapacityError: the program does not fit the array.
+        """
+        program = self._reduce(scope)
+        bounded = self._bounded(program)
+        geometry, loaded = self.target.geometry, self.loaded_bits
+        place_program(bounded, geometry, self.layer, loaded_bits=loaded, keep_outputs=self.keeps)
+        return program
+
+    def cycles(self, program: AddSubProgram) -> float:
+        """Cycles of a program.
+
+        Raises:
+            CapacityError: it does not fit the array.
+        """
+        bounded = self._bounded(program)
+        return emitted_cycles(bounded, self.target, self.layer, self.loaded_bits, keep_outputs=self.keeps)
+
+    def _reduce(self, scope: int, repairs_per_term: float = 0.0) -> AddSubProgram:
         elements = scope * self.channel
         group = 0 if elements >= self.matrix.shape[1] else elements
-        program = reduce_matrix(
+        return reduce_matrix(
             self.matrix,
             self.inputs,
             group=group,
@@ -140,10 +165,10 @@ class _Trial:
             cycles=self.target.cycles,
             repairs_per_term=repairs_per_term,
         )
+
+    def _bounded(self, program: AddSubProgram) -> AddSubProgram:
         bounded = infer_bounds(program, self.inputs)
-        if self.words is not None:
-            bounded = replace(bounded, outputs=self.words)
-        return program, emitted_cycles(bounded, self.target, self.layer, self.loaded_bits, keep_outputs=self.keeps)
+        return bounded if self.words is None else replace(bounded, outputs=self.words)
 
 
 def emitted_cycles(
