@@ -1,18 +1,22 @@
 """Arithmetic reduction beside public peers, published lists and lower bounds.
 
     python benchmarks/reduction.py                 print the tables
+    python benchmarks/reduction.py --peers         only the random matrices, da4ml on the large ones too
     python benchmarks/reduction.py --json FILE     also write them as JSON
     python benchmarks/reduction.py --check         exit with 1 and name every figure that misses its bar
 
 Counts are two-input additions and subtractions; every program is expanded and compared with its matrix. Peer counts
 were measured with da4ml 0.6.0 (`decompose_dc=-1, search_all_decompose_dc=False`) and twn_generator 0.1.5; where da4ml
-is installed, it runs again beside us. Times are CPU seconds of one process.
+or twn_generator is installed, it runs again beside us. Times are CPU seconds of one process.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -57,7 +61,9 @@ DA4ML_SECONDS = {
 }
 """CPU seconds of da4ml as recorded on a two-core EPYC; at most a hundredth of them is ours from 576x64 on."""
 LARGEST_LIVE_MATRIX = 40_000
-"""da4ml runs beside us up to this many weights: about ten seconds."""
+"""Peers run beside us up to this many weights: about ten seconds."""
+LARGEST_PEER_MATRIX = 150_000
+"""With `--peers`, da4ml runs up to this many weights: minutes, and half a gigabyte."""
 RESNET18 = [
     (3, 7, 64, 1),
     (64, 3, 64, 4),
@@ -136,17 +142,25 @@ def trained_tables() -> Iterator[Figure]:
     yield Figure("vgg7 sum", total, VGG7_BAR, f"published {sum(PUBLISHED_VGG7.values())}, {cpu:.2f} s")
 
 
-def random_tables() -> Iterator[Figure]:
+def random_tables(largest_live: int = LARGEST_LIVE_MATRIX) -> Iterator[Figure]:
     """Seeded random matrices against the best peer; at most 1 % more."""
     for (inputs, outputs, sparsity), peer in BEST_PEER.items():
         matrix = random_ternary(inputs, outputs, sparsity)
-        operations, seconds = count(matrix)
+        runs = [count(matrix) for _ in range(5)]
+        operations, seconds = runs[0][0], statistics.median(seconds for _, seconds in runs)
         best, note = peer, f"plain {plain_count(matrix)}, {seconds:.3f} s"
-        live = da4ml_count(matrix) if inputs * outputs <= LARGEST_LIVE_MATRIX else None
+        near = inputs * outputs <= LARGEST_LIVE_MATRIX
+        recorded = (inputs, outputs, sparsity) in DA4ML_SECONDS and inputs * outputs <= largest_live
+        live = da4ml_count(matrix) if near or recorded else None
         if live is not None:
             best, note = min(best, live[0]), f"{note}; da4ml {live[0]} in {live[1]:.2f} s"
-        elif inputs * outputs <= LARGEST_LIVE_MATRIX:
+        elif near:
             note = f"{note}; da4ml is not installed"
+        other = twn_count(matrix) if near else None
+        if other is not None:
+            best, note = min(best, other[0]), f"{note}; twn_generator {other[0]} in {other[1]:.2f} s"
+        elif near:
+            note = f"{note}; twn_generator is not installed"
         yield Figure(f"random {inputs}x{outputs} s={sparsity}", operations, best * 1.01, f"peer {best}, {note}")
         peer_seconds, how = DA4ML_SECONDS.get((inputs, outputs, sparsity)), "recorded"
         if peer_seconds is not None and live is not None:
@@ -171,6 +185,18 @@ def da4ml_count(matrix: np.ndarray) -> tuple[int, float] | None:
     )
     seconds = time.process_time() - start
     return sum(op.opcode in (0, 1) for stage in solution.solutions for op in stage.ops), seconds
+
+
+def twn_count(matrix: np.ndarray) -> tuple[int, float] | None:
+    """Return (operations, CPU seconds) of twn_generator's top-down elimination, or None if it is not installed."""
+    try:
+        from twn_generator import td_CSE  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None
+    start = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        rows = td_CSE(matrix.astype(np.int16))
+    return plain_count(rows), time.process_time() - start
 
 
 def scope_table() -> Iterator[Figure]:
@@ -245,13 +271,15 @@ def cycles_of(weights: np.ndarray, target: ApTarget, scope: int | None) -> float
 def main() -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(description="Arithmetic reduction beside peers and bounds.")
+    parser.add_argument("--peers", action="store_true", help="only the random matrices, da4ml on the large ones too")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure misses its bar")
     arguments = parser.parse_args()
     count(random_ternary(9, 4, 0.5))  # loads the compiled loops
     figures: list[Figure] = []
-    for table in (trained_tables, random_tables, scope_table, lever_table):
-        for figure in table():
+    every = (trained_tables(), random_tables(), scope_table(), lever_table())
+    for table in (random_tables(LARGEST_PEER_MATRIX),) if arguments.peers else every:
+        for figure in table:
             figures.append(figure)
             limit = "" if figure.bar is None else f"<= {figure.bar:<10.6g} {'ok' if figure.holds else 'MISSED'}"
             print(f"{figure.name:46} {figure.value:>12.6g} {limit:22} {figure.note}", flush=True)
