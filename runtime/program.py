@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -63,6 +64,7 @@ class ElementType:
 FLOAT32 = ElementType(bits=32, signed=True, is_float=True)
 
 
+@cache
 def element_type(spelling: str) -> ElementType:
     """Parse `siN`, `uiN` or `f32`.
 

@@ -26,6 +26,7 @@ from imcflow.runtime.kernels.layout import (
 from imcflow.runtime.kernels.module import Fidelity, KernelKey, kernel
 from imcflow.runtime.program import ElementType
 
+BYTES_WORTH_A_WORKER = 1 << 17  # of a padded map: copying them takes longer than starting another thread
 RANGE_ROWS = 1 << 21  # instruction rows of one uninterruptible range: some tens of milliseconds
 
 
@@ -38,7 +39,12 @@ class ArraySettings:
 
 
 class ArrayStep:
-    """A prepared stream bound to a number of images; holds the gather runs and runs as often as wanted."""
+    """A prepared stream bound to a number of images; holds the gather runs and runs as often as wanted.
+
+    Attributes:
+        words: 64-lane words per block.
+        blocks: blocks of all images.
+    """
 
     def __init__(
         self,
@@ -60,7 +66,7 @@ class ArrayStep:
         self._prepared = prepared
         self._workspace = workspace
         self._images = images
-        self._words = words
+        self.words = words
         stream = prepared.kernel
         self._lanes = images * stream.lanes_per_image
         self.blocks = -(-self._lanes // (64 * words))
@@ -112,17 +118,17 @@ class ArrayStep:
         return context
 
     def _lane_masks(self) -> NDArray[np.int64]:
-        valid = np.arange(self.blocks * 64 * self._words) < self._lanes
+        valid = np.arange(self.blocks * 64 * self.words) < self._lanes
         return np.packbits(valid, bitorder="little").view(np.int64)
 
     @property
     def state_bytes(self) -> int:
         """State memory of one worker."""
-        return self._scratch_offset + 64 * self._words + SCRATCH_SLACK_BYTES
+        return self._scratch_offset + 64 * self.words + SCRATCH_SLACK_BYTES
 
     @property
     def _scratch_offset(self) -> int:
-        return self._prepared.cell_count * 8 * self._words
+        return self._prepared.cell_count * 8 * self.words
 
     def run(
         self, tensors: Sequence[Tensor], outputs: Sequence[ElementType], pool: BlockPool
@@ -141,13 +147,13 @@ class ArrayStep:
         ports = self._prepared.kernel.outputs
         for port, (layout, tensor) in enumerate(zip(self._layouts, tensors, strict=True)):
             image = self._workspace.scratch(f"image {port}", layout.buffer_bytes)
-            layout.fill(image, tensor)
+            self._fill(layout, image, tensor, pool)
             self._inputs[port, InputSlot.IMAGE] = address(image)
-        padded_lanes = self.blocks * 64 * self._words
+        padded_lanes = self.blocks * 64 * self.words
         stored: list[Tensor] = []
         for slots, port, element in zip(self._outputs, ports, outputs, strict=False):
             dtype = storage_dtype(element)
-            array = self._workspace.fresh(port.channels * padded_lanes * dtype.itemsize).view(dtype)
+            array = self._workspace.unwritten(port.channels * padded_lanes * dtype.itemsize).view(dtype)
             stored.append(array.reshape(port.channels, padded_lanes))
             slots[:] = (address(array), padded_lanes * dtype.itemsize, dtype.itemsize, 0)
         counters = self._execute(pool)
@@ -157,19 +163,31 @@ class ArrayStep:
         ]
         return results, counters
 
+    def _fill(self, layout: ImageLayout, image: NDArray[np.uint8], tensor: Tensor, pool: BlockPool) -> None:
+        """Lay out the padded map of an input, channels on all cores where that is worth waking them."""
+        channels = layout.window.channels
+        if layout.buffer_bytes < BYTES_WORTH_A_WORKER:
+            layout.fill(image, tensor, 0, channels)
+            return
+
+        def fill(first: int, last: int) -> None:
+            layout.fill(image, tensor, first, last)
+
+        pool.run(channels, -(-channels // (2 * pool.threads)), [fill] * pool.threads, "padded map")
+
     def _execute(self, pool: BlockPool) -> NDArray[np.int64]:
         rows = len(self._prepared.rows)
         workers = min(pool.threads, self.blocks)
-        shape = (workers, Counter.SIZE, self._words)
-        counters = self._workspace.fresh(8 * workers * Counter.SIZE * self._words).view(np.int64).reshape(shape)
+        shape = (workers, Counter.SIZE, self.words)
+        counters = self._workspace.fresh(8 * workers * Counter.SIZE * self.words).view(np.int64).reshape(shape)
         runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
-        per_call = max(1, min(-(-self.blocks // (4 * workers)), RANGE_ROWS // max(1, rows)))
+        per_call = max(1, min(-(-self.blocks // (16 * workers)), RANGE_ROWS // max(1, rows)))
         pool.run(self.blocks, per_call, runners, self._kernel_name)
         return counters.sum(axis=(0, 2))
 
     def _runner(self, worker: int, counters: NDArray[np.int64]) -> RangeRunner:
         state = self._workspace.scratch(f"state {worker}", self.state_bytes)
-        state[: RESERVED_CELLS * 8 * self._words] = 0
+        state[: RESERVED_CELLS * 8 * self.words] = 0
         rows = self._prepared.rows
         state_at, rows_at, row_count = address(state), address(rows), len(rows)
         context_at, counters_at = address(self._context), address(counters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from imcflow.runtime.execution.watch import Watch
 from imcflow.runtime.execution.workspace import Workspace
@@ -27,8 +27,8 @@ def default_threads() -> int:
 class BlockPool:
     """Runs ranges of blocks on a fixed number of threads. Use as a context manager.
 
-    One worker means the calling thread: no thread is started, an interrupt arrives between two ranges. With more
-    workers an interrupt of the waiting thread makes every worker stop after its current range.
+    The calling thread is the first worker: nobody waits for others to wake up, and one worker needs no thread at all.
+    An interrupt arrives between two of its ranges, and makes every worker stop after its current one.
     """
 
     def __init__(self, threads: int, memories: Sequence[Workspace] | None = None) -> None:
@@ -41,7 +41,7 @@ class BlockPool:
         self.threads = threads
         self.watch: Watch | None = None
         self.memories = [Workspace() for _ in range(threads)] if memories is None else list(memories)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def __enter__(self) -> BlockPool:
         return self
@@ -70,37 +70,66 @@ class BlockPool:
         work = _Work(starts, blocks_per_call, block_count)
         futures: list[Future[None]] = []
         try:
-            futures += [self._pool.submit(work.run, runner) for runner in runners]
-            pending: set[Future[None]] = set(futures)
-            while pending:
-                done, pending = wait(pending, timeout=_SIGNAL_CHECK_S, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
+            futures += [self._pool.submit(work.run, runner) for runner in runners[1:]]
+            work.help(runners[0])
+            for future in futures:
+                _finish(future)
         finally:
             work.stop()
 
 
+def _finish(future: Future[None]) -> None:
+    """Wait for a worker that has begun, raise what it raised."""
+    if future.cancel():
+        return
+    while True:
+        try:
+            return future.result(_SIGNAL_CHECK_S)
+        except TimeoutError:
+            if future.done():
+                raise
+
+
 class _Work:
-    """The ranges that workers take, and how many workers are inside one."""
+    """The ranges that workers take, and how many workers other than the caller are inside one."""
 
     def __init__(self, starts: Iterator[int], blocks_per_call: int, block_count: int) -> None:
         self._starts = starts
         self._blocks_per_call = blocks_per_call
         self._block_count = block_count
+        self._taking = threading.Lock()
         self._condition = threading.Condition()
         self._running = 0
         self._stopped = False
+
+    def _take(self) -> tuple[int, int] | None:
+        with self._taking:
+            start = next(self._starts, None)
+        return None if start is None else (start, min(start + self._blocks_per_call, self._block_count))
+
+    def help(self, runner: RangeRunner) -> None:
+        """Take and run ranges in the calling thread, which an interrupt may end anywhere."""
+        while not self._stopped:
+            taken = self._take()
+            if taken is None:
+                return
+            runner(*taken)
 
     def run(self, runner: RangeRunner) -> None:
         """Take and run ranges until there are none, or until told to stop."""
         while True:
             with self._condition:
-                start = None if self._stopped else next(self._starts, None)
-                if start is None:
+                if self._stopped:
                     return
                 self._running += 1
             try:
-                runner(start, min(start + self._blocks_per_call, self._block_count))
+                taken = self._take()
+                if taken is None:
+                    return
+                runner(*taken)
+            except BaseException:
+                self._stopped = True
+                raise
             finally:
                 with self._condition:
                     self._running -= 1

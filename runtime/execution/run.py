@@ -32,6 +32,7 @@ from imcflow.runtime.schedule.execute import ScheduledRun
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
 ROWS_WORTH_A_KERNEL = 1 << 22  # instruction rows that take longer than compiling another width, some 50 ms
+ROWS_WORTH_FITTING = 1 << 18  # rows that fitted widths must save per run for a program that runs again and again
 
 OnProgress = Callable[[int, int, str], None]
 """(steps done, steps in all, name of the step just done)"""
@@ -124,6 +125,8 @@ class ProgramRun:
             )
         self._prepared = ready[fused]
         self._bound: dict[tuple[int, int], ArrayStep] = {}
+        self._words: dict[tuple[int, bool], list[int]] = {}
+        self._run_before: set[int] = set()
         self._workspace = Workspace()
         self._memories = [Workspace() for _ in range(self._threads)]
         self._crossbar: dict[int, CrossbarStep] = {}
@@ -209,12 +212,14 @@ class ProgramRun:
             self._scheduled.run(tensors, part, kept, pool, report)
             return
         first_image, images = part[0], part[1] - part[0]
+        widths = self._block_widths(images, again=images in self._run_before)
+        self._run_before.add(images)
         uses = last_uses(self._program, kept)
         for index, step in enumerate(self._program.steps):
             if pool.watch is not None:
                 pool.watch.begin(step.name)
             if isinstance(step, ApKernel):
-                self._run_array_step(index, step, tensors, images, pool)
+                self._run_array_step(index, step, tensors, images, widths[index], pool)
             elif isinstance(step, CrossbarKernel):
                 self._run_crossbar_step(index, step, tensors, first_image, pool)
             else:
@@ -226,14 +231,13 @@ class ProgramRun:
             report(index, step.name)
 
     def _run_array_step(
-        self, index: int, step: ApKernel, tensors: dict[int, Tensor], images: int, pool: BlockPool
+        self, index: int, step: ApKernel, tensors: dict[int, Tensor], images: int, words: int, pool: BlockPool
     ) -> None:
         prepared = self._prepared[index]
         if prepared is None:
             raise ProgramError(f"step '{step.name}' was not prepared")
         bound = self._bound.get((index, images))
-        if bound is None:
-            words = self._block_words or self._fitted_words(step, images)
+        if bound is None or bound.words != words:
             bound = ArrayStep(prepared, images, self._settings, words, self._workspace)
             self._bound[index, images] = bound
         maps = [
@@ -259,21 +263,36 @@ class ProgramRun:
         maps = tensors[window.tensor].reshape(-1, window.channels, window.height, window.width)
         tensors[step.output.tensor] = ready.run(maps, first_image, pool).reshape(len(maps), *info.shape)
 
-    def _fitted_words(self, step: ApKernel, images: int) -> int:
-        """Return the block width of a step: its own best one where time to compile it is won, else a common one."""
-        fidelity, threads = self._settings.fidelity, self._threads
+    def _block_widths(self, images: int, *, again: bool) -> list[int]:
+        """Return 64-lane words per block of every step.
 
-        def work(words: int) -> float:
+        Each width is another kernel to compile. The first time all steps share one, unless they are so large that their
+        own best ones are worth it at once; `again`, what they save is saved over and over.
+        """
+        key = images, again
+        if key not in self._words:
+            self._words[key] = self._chosen_widths(images, again=again)
+        return self._words[key]
+
+    def _chosen_widths(self, images: int, *, again: bool) -> list[int]:
+        fidelity, threads = self._settings.fidelity, self._threads
+        rows = [0 if ready is None else len(ready.rows) for ready in self._prepared]
+        lanes = [0 if ready is None else images * ready.kernel.lanes_per_image for ready in self._prepared]
+
+        def work(widths: list[int]) -> float:
             return sum(
-                len(ready.rows) * row_cost(images * ready.kernel.lanes_per_image, words, threads, fidelity)
-                for ready in self._prepared
-                if ready is not None
+                count * row_cost(lane, words, threads, fidelity)
+                for count, lane, words in zip(rows, lanes, widths, strict=True)
+                if count
             )
 
-        common = min(WORD_COUNTS, key=work)
-        if work(common) < ROWS_WORTH_A_KERNEL:
-            return common
-        return fitted_words(images * step.lanes_per_image, threads, fidelity)
+        if self._block_words is not None:
+            return [self._block_words] * len(rows)
+        common = min(([words] * len(rows) for words in WORD_COUNTS), key=work)
+        fitted = [fitted_words(lane, threads, fidelity) for lane in lanes]
+        if work(common) >= ROWS_WORTH_A_KERNEL or (again and work(common) - work(fitted) >= ROWS_WORTH_FITTING):
+            return fitted
+        return common
 
     def _run_digital_op(self, step: DigitalOp, tensors: dict[int, Tensor], images: int, pool: BlockPool) -> None:
         info = self._program.tensors[step.output]

@@ -77,22 +77,28 @@ class ImageLayout:
         column = np.arange(window.out_width, dtype=np.int64)
         return (image[:, None, None] + row[:, None] + column).reshape(-1)
 
-    def fill(self, buffer: NDArray[np.uint8], tensor: NDArray[np.integer]) -> None:
-        """Write a tensor [images, channels, height, width] and its padding into a buffer of `buffer_bytes`."""
+    def fill(self, buffer: NDArray[np.uint8], tensor: NDArray[np.integer], first: int, last: int) -> None:
+        """Write channels first <= channel < last of a tensor and their padding into a buffer.
+
+        Args:
+            buffer: of `buffer_bytes`.
+            tensor: [images, channels, height, width].
+            first, last: channels; different ranges touch different bytes.
+        """
         window = self.window
         top, left = window.pads[0], window.pads[1]
         shape = (self.byte_planes, window.channels, self.images, self.rows, self.phases, self.columns)
-        image = buffer[: self.byte_planes * self.plane_bytes].reshape(shape)
-        source = tensor.transpose(1, 0, 2, 3)
+        image = buffer[: self.byte_planes * self.plane_bytes].reshape(shape)[:, first:last]
+        source = tensor.transpose(1, 0, 2, 3)[first:last]
         padded = any(window.pads) or self.columns * self.phases != window.width
         for plane in range(self.byte_planes):
             if padded:
                 image[plane] = window.pad_value >> 8 * plane & 0xFF
             part = _byte_plane(source, plane)
             for phase in range(self.phases):
-                first = (phase - left) % self.phases
-                values = part[..., first :: self.phases]
-                start = (first + left) // self.phases
+                column = (phase - left) % self.phases
+                values = part[..., column :: self.phases]
+                start = (column + left) // self.phases
                 image[plane, :, :, top : top + window.height, phase, start : start + values.shape[3]] = values
 
 

@@ -13,7 +13,7 @@ from imcflow.runtime.kernels.layout import ALIGNMENT_BYTES
 
 def address(array: NDArray[Any]) -> int:
     """Return where the first element of an array lies in memory."""
-    return array.__array_interface__["data"][0]
+    return array.ctypes.data  # the array interface would also describe every field of an instruction table
 
 
 class Workspace:
@@ -26,6 +26,12 @@ class Workspace:
     def fresh(self, size: int) -> NDArray[np.uint8]:
         """Return `size` zero bytes of their own."""
         raw = np.zeros(size + ALIGNMENT_BYTES, np.uint8)
+        start = -address(raw) % ALIGNMENT_BYTES
+        return raw[start : start + size]
+
+    def unwritten(self, size: int) -> NDArray[np.uint8]:
+        """Return `size` bytes of their own with anything in them, for results that are written completely."""
+        raw = np.empty(size + ALIGNMENT_BYTES, np.uint8)
         start = -address(raw) % ALIGNMENT_BYTES
         return raw[start : start + size]
 

@@ -59,6 +59,9 @@ class GuardedWorkspace(Workspace):
         self._alive.append(guarded(size, at_end=self._at_end))
         return self._alive[-1]
 
+    def unwritten(self, size: int) -> np.ndarray:
+        return self.fresh(size)
+
     def scratch(self, name: str, size: int) -> np.ndarray:
         return self.fresh(size)
 

@@ -60,7 +60,7 @@ def test_an_interrupt_ends_the_work_after_the_current_range(threads: int, receiv
 
     def endless(first: int, last: int) -> None:
         ranges.append(first)
-        if len(ranges) == 50:  # by then the calling thread waits for its workers
+        if len(ranges) == 50:  # by then all workers are at it
             started.set()
         threading.Event().wait(0.001)
 
