@@ -9,6 +9,7 @@ from imcflow.runtime.digital.exact import FLOAT32_EXACT, product
 from imcflow.runtime.digital.registry import Array, Call, is_float, operation
 
 FEW_LEVELS = 32  # up to here a comparison per level beats a binary search per element
+MOST_TABLE_ENTRIES_PER_VALUE = 2  # up to here a table of all integers that occur is filled faster than it is searched
 
 
 def _round_float(values: Array, mode: str) -> Array:
@@ -110,12 +111,26 @@ def threshold(call: Call) -> Array:
     """`low + #{k : x >= thresholds[c, k]}`; descending channels count down from `low + L`."""
     values, thresholds = call.operands[:2]
     channels, levels = values.shape[1], thresholds.shape[1]
-    per_channel = np.broadcast_to(thresholds, (channels, levels))
-    counts = _reached(values, per_channel).astype(np.int64)
+    if thresholds.shape[0] == 1 and levels > FEW_LEVELS:
+        counts = _reached_by_all(values, thresholds[0]).astype(np.int64)
+    else:
+        counts = _reached(values, np.broadcast_to(thresholds, (channels, levels))).astype(np.int64)
     if len(call.operands) == 3:
         turned = call.operands[2].astype(np.bool_).reshape(-1, *[1] * (values.ndim - 2))
         counts = np.where(turned, levels - counts, counts)
     return counts + call.integer("low")
+
+
+def _reached_by_all(values: Array, thresholds: Array) -> Array:
+    """Count per element how many thresholds [levels] it reaches: from a table of all integers that occur, if short."""
+    if is_float(values) or not values.size:
+        return np.searchsorted(np.sort(thresholds), values, side="right").astype(np.int32)
+    least, greatest = int(values.min()), int(values.max())
+    if greatest - least >= MOST_TABLE_ENTRIES_PER_VALUE * values.size:
+        return np.searchsorted(np.sort(thresholds), values, side="right").astype(np.int32)
+    places = np.clip(thresholds.astype(np.int64), least, greatest + 1) - least
+    table = np.cumsum(np.bincount(places, minlength=greatest - least + 2)).astype(np.int32)
+    return table[values.astype(np.int64) - least]
 
 
 def _reached(values: Array, thresholds: Array) -> Array:
@@ -123,7 +138,7 @@ def _reached(values: Array, thresholds: Array) -> Array:
     counts = np.zeros(values.shape, np.int32)
     if thresholds.shape[1] > FEW_LEVELS:
         for channel, row in enumerate(thresholds):
-            counts[:, channel] = np.searchsorted(np.sort(row), values[:, channel], side="right")
+            counts[:, channel] = _reached_by_all(values[:, channel], row)
         return counts
     per_channel = (-1, *[1] * (values.ndim - 2))
     for level in thresholds.T:

@@ -63,6 +63,7 @@ INT_MAP, FLOAT_MAP = ints("si4", 6, 7, 8), floats(6, 7, 8)
 POOL = {"kernel": (3, 2), "strides": (2, 2), "pads": (1, 0, 1, 1)}
 CONV: dict[str, Any] = {"strides": (2, 1), "pads": (1, 0, 2, 1), "dilations": (1, 2)}
 STEPS = np.sort(RNG.integers(-30, 30, (6, 7)), axis=1)
+RANDOM_STEPS = np.random.default_rng(40).integers(-50, 50, 40)
 MANY_STEPS = np.sort(RNG.integers(-3000, 3000, (1, 63)), axis=1)
 
 # (name, builder, activations, constants)
@@ -161,6 +162,18 @@ CASES: list[tuple[str, Build, Sequence[tuple[str, np.ndarray]], Sequence[np.ndar
         [STEPS, np.array([0, 1, 0, 0, 1, 1])],
     ),
     ("threshold many", lambda x, t: quantise.ThresholdOp(x, t), [ints("si12", 6, 9)], [MANY_STEPS]),
+    (
+        "threshold many, one row",  # few integers: a table of them
+        lambda x, t: quantise.ThresholdOp(x, t),
+        [ints("si6", 6, 9)],
+        [np.sort(RANDOM_STEPS)[None]],
+    ),
+    (
+        "threshold many, one row, far apart",
+        lambda x, t: quantise.ThresholdOp(x, t),
+        [ints("si40", 6, 9)],
+        [np.sort(RANDOM_STEPS * 2**35)[None]],
+    ),
     ("threshold float", lambda x, t: quantise.ThresholdOp(x, t), [floats(6)], [np.sort(reals(6, 4), axis=1) * 5]),
     *[
         (
