@@ -165,6 +165,12 @@ def quantising_passes(
 
 
 def quoted(text: str) -> str:
-    """Return a pass option's text, in quotes unless it is a plain word."""
-    plain = text.replace("-", "").replace("_", "").isalnum()
-    return text if plain else f'"{text}"'
+    """Return a pass option's text, in quotes unless it is a plain word.
+
+    Raises:
+        ImcflowError: the text holds a character that the syntax of pipelines cannot express.
+    """
+    if any(letter in text for letter in '"\\\n\r\f\v'):
+        raise ImcflowError(f"{text!r}: a pass pipeline cannot express a quotation mark, a backslash or a line end")
+    word = text.replace("-", "").replace("_", "")
+    return text if word.isalnum() and word.isascii() else f'"{text}"'

@@ -24,6 +24,7 @@ from imcflow.errors import ProgramError
 from imcflow.runtime.header import encode_header
 from imcflow.runtime.json_fields import parse_json, shown
 from imcflow.runtime.limits import MAX_AXES, MAX_FILE_BYTES, MAX_FILE_HEADER_BYTES, MAX_FILE_TENSORS
+from imcflow.runtime.output_file import written_whole
 from imcflow.runtime.pipeline.codec import dataflow_arrays
 from imcflow.runtime.program import FORMAT_VERSION, ApKernel, CrossbarKernel, Program
 from imcflow.runtime.schedule.table import TASKS_ARRAY, task_rows
@@ -129,17 +130,13 @@ def write_program(program: Program, path: str | os.PathLike[str]) -> str:
     """
     destination = Path(path)
     head, arrays = _file_parts(program)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as stream:
+        with written_whole(destination) as temporary, temporary.open("wb") as stream:
             stream.write(head)
             for value in arrays:
                 stream.write(_bytes_of(value).data)
-        temporary.replace(destination)
     except OSError as error:
-        raise ProgramError(f"{destination}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise ProgramError(f"{destination}: {error.strerror or error}") from error
     return cast(str, json.loads(head[8:])["__metadata__"]["content_hash"])
 
 

@@ -28,7 +28,9 @@ def evaluate_op(op: Operation, operands: Sequence[Array]) -> Array:
     if function is None:
         raise ModelError(f"{describe(op)}: the reference interpreter has no meaning for this op")
     try:
-        result = function(op, *operands)
+        # Floating point means what IEEE says, infinities and undefined numbers included.
+        with np.errstate(all="ignore"):
+            result = function(op, *operands)
     except ArithmeticError as error:
         raise ModelError(f"{describe(op)}: {error}") from error
     element = element_type_of(op.results[0])

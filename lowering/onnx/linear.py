@@ -37,6 +37,11 @@ def convolve(node: Node, build: NetworkBuilder, data: Activation, weights: Const
     rank = len(shape_of(data.value))
     if weights.array.ndim != rank:
         raise node.error(f"the weights have {weights.array.ndim} axes, the input has {rank}")
+    if not weights.array.size:
+        raise node.error(f"the weights have shape {list(weights.array.shape)}, expected at least 1 along every axis")
+    outputs = weights.array.shape[0]
+    if bias is not None and bias.array.shape != (outputs,):
+        raise node.error(f"the bias has shape {list(bias.array.shape)}, expected [{outputs}]")
     shape = shape_of(data.value)
     window = window_of(node, (1, *shape[2:])[-2:], weights.array.shape[2:])
     if rank == 3:

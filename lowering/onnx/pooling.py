@@ -17,10 +17,18 @@ from imcflow.lowering.onnx.tensors import Activation, Tensor, Unavailable
 from imcflow.lowering.onnx.windows import WINDOW_ATTRIBUTES, Window, from_image, image_of, window_of
 
 
-def _pool_window(node: Node, value: SSAValue) -> Window:
+def pool_window(node: Node, value: SSAValue) -> Window:
+    """Return the window of a pooling node.
+
+    Raises:
+        ModelError: if the kernel's shape is missing, or has another number of axes than the input.
+    """
     kernel = node.integers("kernel_shape")
     if kernel is None:
         raise node.error("attribute 'kernel_shape' is missing")
+    spatial = rank_of(value) - 2
+    if len(kernel) != spatial:
+        raise node.error(f"attribute 'kernel_shape' is {kernel}, but the input has {spatial} spatial axes")
     return window_of(node, (1, *shape_of(value)[2:])[-2:], kernel)
 
 
@@ -32,7 +40,7 @@ def _pool_window(node: Node, value: SSAValue) -> Window:
 def import_max_pool(node: Node, build: NetworkBuilder) -> Sequence[Tensor]:
     """Largest element of each window; of integers too."""
     data = node.activation(0)
-    window = _pool_window(node, data.value)
+    window = pool_window(node, data.value)
     return [_max_pool(node, build, data, window), Unavailable("the indices of a MaxPool, which are not computed")]
 
 
@@ -66,7 +74,7 @@ def import_global_max_pool(node: Node, build: NetworkBuilder) -> Tensor:
 def import_average_pool(node: Node, build: NetworkBuilder) -> Tensor:
     """Mean of each window."""
     data = node.activation(0)
-    value = average(node, build, build.floats(data), _pool_window(node, data.value))
+    value = average(node, build, build.floats(data), pool_window(node, data.value))
     return Activation(value, data.dtype)
 
 

@@ -16,7 +16,7 @@ from imcflow.lowering.onnx.builder import NetworkBuilder
 from imcflow.lowering.onnx.linear import convolve, matrix_product, multiply
 from imcflow.lowering.onnx.node import Node
 from imcflow.lowering.onnx.operands import aligned, normalised_axis, rank_of
-from imcflow.lowering.onnx.pooling import average
+from imcflow.lowering.onnx.pooling import average, pool_window
 from imcflow.lowering.onnx.quantised_qdq import (
     dequantised_input,
     limits_of,
@@ -26,7 +26,7 @@ from imcflow.lowering.onnx.quantised_qdq import (
 )
 from imcflow.lowering.onnx.registry import onnx_op
 from imcflow.lowering.onnx.tensors import Activation, Array, Constant, Tensor
-from imcflow.lowering.onnx.windows import WINDOW_ATTRIBUTES, Window, window_of
+from imcflow.lowering.onnx.windows import WINDOW_ATTRIBUTES, Window
 
 MICROSOFT = ("com.microsoft",)
 ONE = np.ones((), np.float32)
@@ -189,8 +189,7 @@ def import_qlinear_average_pool(node: Node, build: NetworkBuilder) -> Tensor:
     """Mean of windows of a quantised tensor."""
     node.expect_attribute("channels_last", 0, (0,), "only channels first is supported")
     data = dequantised_input(node, build, 0)
-    sizes = (1, *shape_of(data.value)[2:])[-2:]
-    window = window_of(node, sizes, node.integers("kernel_shape") or [])
+    window = pool_window(node, data.value)
     # onnxruntime adds the zero point before it rounds: ties differ.
     return _requantised(node, build, average(node, build, data.value, window), 3, zero_point_inside=True)
 

@@ -63,6 +63,8 @@ def window_of(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> Window
     declared = node.integers("kernel_shape")
     if declared is not None and declared != list(kernel):
         raise node.error(f"attribute 'kernel_shape' is {declared}, but the weights have {list(kernel)}")
+    if min(kernel) < 1:
+        raise node.error(f"attribute 'kernel_shape' is {list(kernel)}, expected integers of at least 1")
     strides = _sizes(node, "strides", axes)
     dilations = _sizes(node, "dilations", axes)
     spatial = list(sizes)[-axes:]
@@ -94,10 +96,18 @@ def _pads(
         if len(pads) != 2 * axes or min(pads) < 0:
             raise node.error(f"attribute 'pads' is {pads}, expected {2 * axes} integers of at least 0")
         return pads
-    if mode == "VALID":
-        return [0] * (2 * axes)
-    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+    if mode not in ("VALID", "SAME_UPPER", "SAME_LOWER"):
         raise node.error(f"attribute 'auto_pad' is '{mode}', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER")
+    pads = [0] * (2 * axes) if mode == "VALID" else _same_pads(mode, sizes, kernel, strides, dilations)
+    declared = node.integers("pads") or []
+    if any(declared) and declared != pads:
+        raise node.error(f"attribute 'pads' is {declared}, but attribute 'auto_pad' is '{mode}' and means {pads}")
+    return pads
+
+
+def _same_pads(
+    mode: str, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+) -> list[int]:
     begins: list[int] = []
     ends: list[int] = []
     for size, span, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imcflow.errors import ProgramError
+from imcflow.errors import InputError, ProgramError
 from imcflow.runtime.crossbar.columns import window_columns
 from imcflow.runtime.crossbar.converters import AnalogNoise
 from imcflow.runtime.crossbar.ranges import ConverterRange, fitted_ranges
@@ -81,6 +81,11 @@ class KernelRanges:
         return _decibels(sum(item.signal for item in self.ranges), error)
 
 
+def _require_images(inputs: Arrays) -> None:
+    if any(np.shape(array)[:1] == (0,) for array in inputs.values()):
+        raise InputError("the inputs hold no images, at least one is needed")
+
+
 def exact_program(program: Program) -> Program:
     """Return the program for a digital macro of the same geometry: what ideal converters compute.
 
@@ -99,10 +104,11 @@ def layer_qualities(program: Program, inputs: Arrays, noise: AnalogNoise | None 
         noise: disturbances; None: none.
 
     Raises:
-        InputError: the inputs do not fit.
+        InputError: the inputs do not fit, or hold no images.
         ProgramError: the program's target has no macros.
     """
     macro, disturbed = _macro(program), noise or AnalogNoise()
+    _require_images(inputs)
     names = {tensor: program.tensors[tensor].name for k in program.crossbar_kernels for tensor in _tensors(k)}
     exact = run_program(exact_program(program), inputs, keep=sorted(set(names.values())))
     analog = run_program(program, inputs, keep=sorted(set(names.values())), noise=disturbed)
@@ -130,12 +136,13 @@ def fit_converters(program: Program, inputs: Arrays) -> list[KernelRanges]:
     """Choose the full scales of all converters of an analog program on sample inputs, with exact activations.
 
     Raises:
-        InputError: the inputs do not fit.
+        InputError: the inputs do not fit, or hold no images.
         ProgramError: the program's target has no converters.
     """
     macro = _macro(program)
     if not macro.adc_levels:
         raise ProgramError(f"program '{program.name}': target '{program.target.name}' is digital, it has no converters")
+    _require_images(inputs)
     names = {kernel.window.tensor: program.tensors[kernel.window.tensor].name for kernel in program.crossbar_kernels}
     exact = run_program(exact_program(program), inputs, keep=sorted(set(names.values())))
     found: list[KernelRanges] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,7 +194,7 @@ class InputWorker(Worker):
         self._maps: dict[int, NDArray[Any]] = {}
         for tensor, array in maps.items():
             images = len(array) // lanes
-            pixels = array.reshape(lanes, images, array.shape[1], -1).transpose(1, 3, 0, 2)
+            pixels = array.reshape(lanes, images, array.shape[1], prod(array.shape[2:])).transpose(1, 3, 0, 2)
             self._maps[tensor] = np.ascontiguousarray(pixels[:, self._order]).reshape(-1, lanes, array.shape[1])
 
     def compute(self, first: int, last: int, rings: Rings) -> dict[int, Pixels]:

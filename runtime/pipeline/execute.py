@@ -78,7 +78,7 @@ def run_pipelined(
     if dataflow is None:
         raise ProgramError(f"program '{program.name}' is not pipelined; compile it with imc-pipeline-layers")
     arrays, batch = checked_inputs(program, inputs)
-    if lanes < 1 or batch % lanes or not batch:
+    if lanes < 1 or batch % lanes:
         raise InputError(f"a batch of {batch} images does not divide into {lanes} lanes")
     images = batch // lanes
     machine = machine_of(program, dataflow)

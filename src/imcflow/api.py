@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from xdsl.context import Context
     from xdsl.dialects.builtin import ModuleOp
+    from xdsl.passes import ModulePass
 
     from imcflow.tools.progress import OnProgress
 
@@ -33,7 +34,7 @@ class CompileOptions:
 
     Attributes:
         target: preset name or YAML file.
-        input_types: integer type (`si8`, `ui4`) of inputs whose type the model leaves open, by name or number.
+        input_types: integer type (`si8`, `ui4`) of inputs whose type the model leaves open, by name.
         calibration: `.npz` of sample inputs, for models with floating-point activations.
         activation_bits: bits of the calibrated activations.
         layout: of the weights on crossbar macros, see `imc-pack-weights`; default what the target can do.
@@ -271,9 +272,9 @@ def run_pipeline(
     Raises:
         ImcflowError: a pass is unknown, or refuses the module; the message names node and reason.
     """
-    from xdsl.passes import ModulePass, PassPipeline
+    from xdsl.passes import PassPipeline
     from xdsl.universe import Universe
-    from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException
+    from xdsl.utils.exceptions import DiagnosticException
 
     from imcflow.tools.pass_observer import PassObserver, VerifyEach
     from imcflow.tools.user_errors import one_line
@@ -292,14 +293,30 @@ def run_pipeline(
 
     available = {**Universe.get_multiverse().all_passes, **IMC_UNIVERSE.all_passes}
     try:
-        pipeline = PassPipeline.parse_spec(available, text, between)
-    except (ValueError, ArgSpecParseError) as error:
-        raise ImcflowError(f"pipeline: {error}") from error
-    passes = pipeline.passes
-    try:
-        pipeline.apply(make_context(), module)
+        passes = _passes(available, text)
+        PassPipeline(passes, between).apply(make_context(), module)
     except DiagnosticException as error:
         raise ModelError(one_line(error)) from error
+
+
+def _passes(available: Mapping[str, Callable[[], type[ModulePass]]], text: str) -> tuple[ModulePass, ...]:
+    """Return the passes of a pipeline; an error names the pass with its options."""
+    from xdsl.utils.arg_spec import parse_pipeline
+    from xdsl.utils.exceptions import ArgSpecParseError
+
+    passes: list[ModulePass] = []
+    try:
+        specs = list(parse_pipeline(text))
+    except (ValueError, ArgSpecParseError) as error:
+        raise ImcflowError(f"pipeline: {error}") from error
+    for spec in specs:
+        if spec.name not in available:
+            raise ImcflowError(f"pipeline: there is no pass '{spec.name}'")
+        try:
+            passes.append(available[spec.name]().from_pass_spec(spec))
+        except (ValueError, ArgSpecParseError) as error:
+            raise ImcflowError(f"pipeline: {spec}: {error}") from error
+    return tuple(passes)
 
 
 def make_context() -> Context:
@@ -328,13 +345,15 @@ def parse_settings(texts: Iterable[str]) -> dict[str, str]:
     """Return `PASS.OPTION=VALUE` options as a dictionary.
 
     Raises:
-        ImcflowError: an option has no equals sign.
+        ImcflowError: an option has no equals sign, or is set twice to different values.
     """
     settings: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
             raise ImcflowError(f"--set {text}: expected PASS.OPTION=VALUE")
+        if settings.get(key, value) != value:
+            raise ImcflowError(f"--set {text}: {key} is set to {settings[key]} already")
         settings[key] = value
     return settings
 
@@ -343,7 +362,7 @@ def parse_input_types(texts: Iterable[str]) -> dict[str, str]:
     """Return `NAME:TYPE` options as a dictionary; the last colon separates.
 
     Raises:
-        ImcflowError: an option has no name, no colon, or no integer type.
+        ImcflowError: an option has no name, no colon or no integer type, or names an input twice with different types.
     """
     from imcflow.runtime.program import element_type
 
@@ -356,6 +375,8 @@ def parse_input_types(texts: Iterable[str]) -> dict[str, str]:
             element_type(spelling)
         except ValueError as error:
             raise ImcflowError(f"--input {text}: {error}") from error
+        if types.get(name, spelling) != spelling:
+            raise ImcflowError(f"--input {text}: input '{name}' has type {types[name]} already")
         types[name] = spelling
     return types
 

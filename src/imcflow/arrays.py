@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,24 +16,54 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_ARRAY_MAGIC = b"\x93NUMPY"
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    LookupError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,  # an encrypted member
+    NotImplementedError,  # a compression that Python does not know
+)
+"""What reading a damaged archive raises."""
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """Return the arrays of an `.npz` file by name.
 
     Raises:
         InputError: the file is missing, is no `.npz`, is damaged, or holds Python objects instead of numbers.
     """
-    import numpy as np
-
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    with path.open("rb") as file:
+        start = file.read(len(_ARRAY_MAGIC))
+    if start == _ARRAY_MAGIC:
+        raise InputError(f"{path}: a single array; save named arrays with numpy.savez")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: a single array; save named arrays with numpy.savez")
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        reason = str(error).partition("\n")[0]
+        # numpy.load would take any other file for a pickle and advise to load it.
+        with zipfile.ZipFile(path) as archive:
+            return {_array_name(member.filename): _member(archive, member) for member in archive.infolist()}
+    except _UNREADABLE as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"{path}: not an .npz file of numeric arrays ({reason})") from error
+
+
+def _array_name(file_name: str) -> str:
+    return file_name.removesuffix(".npy")
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    with archive.open(member) as stream:
+        try:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+        except (ValueError, MemoryError) as error:
+            raise ValueError(f"array '{_array_name(member.filename)}': {error}") from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

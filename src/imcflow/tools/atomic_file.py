@@ -1,30 +1,12 @@
-"""Output files that appear complete or not at all."""
+"""Output files of the tools: checked before the work begins, complete or not there at all after it."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-
-def temporary_beside(path: Path) -> Path:
-    """Create an empty temporary file in the folder of `path`, so that renaming it to `path` is atomic.
-
-    Raises:
-        OSError: the folder does not exist or cannot be written; the error names `path`.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(21, "is a directory", str(path))
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
-    os.close(descriptor)
-    # mkstemp makes the file private; an output file has the permissions that the user's umask gives.
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(name, 0o666 & ~umask)
-    return Path(name)
+from imcflow.errors import ImcflowError
+from imcflow.runtime.output_file import written_whole
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
@@ -33,9 +15,32 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder cannot be written or the disk is full; the error names `path`.
     """
-    temporary = temporary_beside(path)
-    try:
+    with written_whole(path) as temporary:
         temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | None]) -> None:
+    """Refuse output files that cannot be written, before work that would be lost.
+
+    Args:
+        outputs: files that a command is going to write; None for one that is not wanted.
+        inputs: files that it reads, none of which may be overwritten.
+
+    Raises:
+        ImcflowError: an output is a directory, lies in a folder that does not exist, is named twice, or is an input.
+    """
+    read = {Path(path).resolve() for path in inputs if path}
+    written: set[Path] = set()
+    for path in outputs:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ImcflowError(f"{path}: is a directory, expected a file to write")
+        if not path.parent.is_dir():
+            raise ImcflowError(f"{path}: cannot write: there is no folder {path.parent}")
+        place = path.resolve()
+        if place in read:
+            raise ImcflowError(f"{path}: is read as an input and would be overwritten; name another file to write")
+        if place in written and (path.is_file() or not path.exists()):
+            raise ImcflowError(f"{path}: is named for two outputs; name another file for one of them")
+        written.add(place)

@@ -24,7 +24,8 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from imcflow.errors import ImcflowError
 from imcflow.lowering.binary_target import BinaryTarget
-from imcflow.tools.atomic_file import temporary_beside
+from imcflow.runtime.output_file import written_whole
+from imcflow.tools.atomic_file import check_outputs
 from imcflow.tools.pass_docs import summary
 from imcflow.tools.pass_observer import PassObserver, VerifyEach
 from imcflow.tools.user_errors import run_reporting_errors
@@ -173,12 +174,10 @@ class ImcOptMain(xDSLOptMain):
         if self.args.output_file is None:
             super().run()
             return
-        self._temporary_output = temporary_beside(Path(self.args.output_file))
-        try:
+        output = Path(self.args.output_file)
+        check_outputs([output], [])  # a file may be transformed in place
+        with written_whole(output) as self._temporary_output:
             super().run()
-            self._temporary_output.replace(self.args.output_file)
-        finally:
-            self._temporary_output.unlink(missing_ok=True)
 
     def _target_class(self) -> type[Target] | None:
         """Return the class behind `-t`, or None for one of xDSL's old plain functions."""

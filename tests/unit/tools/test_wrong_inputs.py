@@ -1,7 +1,8 @@
-"""Twenty wrong inputs: each gives one clear line on stderr and exit status 1, and leaves no file behind."""
+"""Wrong inputs: each gives one clear line on stderr and exit status 1, and leaves no file behind."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from imcflow.tools.imcflow_main import main
 
@@ -124,6 +125,84 @@ def images(count: int = 2, size: int = 8) -> np.ndarray:
     return np.zeros((count, 1, size, size), np.uint8)
 
 
+def convolution(
+    folder: Path, *, kernel: tuple[int, ...] = (2, 1, 3, 3), bias: int | None = None, **given: Any
+) -> list[str]:
+    """Arguments that compile a convolution of a 5 x 5 map."""
+    inputs = ["x", "w"] if bias is None else ["x", "w", "b"]
+    model = graph([helper.make_node("Conv", inputs, ["y"], name="conv_4", **given)], ["N", 1, 5, 5], ["N", 2, 3, 3])
+    for name, shape in (("w", kernel), ("b", (bias or 0,))):
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    return compile_arguments(saved(folder, "conv.onnx", model), "--input", "x:ui4")
+
+
+def raw_input(write: Callable[[Path], object]) -> Callable[[Path], list[str]]:
+    """Arguments that run a program on a file that `write` makes."""
+
+    def arguments(folder: Path) -> list[str]:
+        program = digits_program(folder)
+        write(folder / "in.npz")
+        return ["run", str(program), "-i", str(folder / "in.npz"), "-o", str(folder / "out.npz")]
+
+    return arguments
+
+
+def single_array(path: Path) -> None:
+    with path.open("wb") as file:  # numpy.save would add a suffix to a path
+        np.save(file, images())
+
+
+def damaged_array(path: Path) -> None:
+    np.savez_compressed(path, image=images(count=50))
+    data = bytearray(path.read_bytes())
+    data[80] ^= 0x55
+    path.write_bytes(data)
+
+
+def endless_array(path: Path) -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000000, 1, 8, 8)}".ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("image.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+
+def secret_array(path: Path) -> None:
+    """Mark the only member as encrypted, in its own header and in the directory."""
+    np.savez(path, image=images())
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x03\x04") + 6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+
+
+def flat_pooling(folder: Path) -> list[str]:
+    node = helper.make_node("MaxPool", ["x"], ["y"], name="pool_5", kernel_shape=[2])
+    return compile_arguments(saved(folder, "pool.onnx", graph([node], ["N", 1, 5, 5], ["N", 1, 5, 4])))
+
+
+def onto_itself(folder: Path) -> list[str]:
+    path = folder / "mine.onnx"
+    path.write_bytes(DIGITS.read_bytes())
+    return ["compile", str(path), "-o", str(path)]
+
+
+def undefined_normalisation(folder: Path) -> list[str]:
+    """A batch norm with a negative variance: the digital unit finds an undefined number, and numpy stays silent."""
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", "one", "zero", "zero", "minus"], ["n"], name="bn_2"),
+        helper.make_node("Floor", ["n"], ["f"], name="floor_2"),
+        helper.make_node("Clip", ["f", "low", "high"], ["q"], name="clip_2"),
+        helper.make_node("Conv", ["q", "w"], ["y"], name="conv_2"),
+    ]
+    model = graph(nodes, ["N", 1, 8, 8], ["N", 1, 8, 8])
+    values = {"one": [1.0], "zero": [0.0], "minus": [-1.0], "low": 0.0, "high": 3.0, "w": [[[[1.0]]]]}
+    for name, value in values.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+    program = folder / "bn.imcp"
+    assert main(["compile", str(saved(folder, "bn.onnx", model)), "-o", str(program), "--input", "x:ui4"]) == 0
+    np.savez(folder / "in.npz", x=images())
+    return ["run", str(program), "-i", str(folder / "in.npz"), "-o", str(folder / "out.npz")]
+
+
 def too_bright(folder: Path) -> list[str]:
     return run_arguments(folder, "--input", "image:ui5", image=images() + 200)
 
@@ -188,6 +267,17 @@ CASES = [
         lambda folder: compile_arguments(DIGITS, "--set", "imc-pack.x=1"),
         ("imc-pack", "imc-unroll"),
     ),
+    Case(
+        "setting of another kind",
+        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.partial-sums=many"),
+        ("imc-unroll", "partial-sums", "many", "int"),
+    ),
+    Case(
+        "file name that no pipeline can express",
+        lambda folder: compile_arguments(DIGITS, "--calibrate", 'a"b.npz', "--activation-bits", "4"),
+        ('a"b.npz', "quotation mark"),
+    ),
+    Case("pooling with another number of axes", flat_pooling, ("pool_5", "[2]", "2 spatial axes")),
     Case("unknown pass", lambda folder: compile_arguments(DIGITS, "--pipeline", "imc-magic"), ("imc-magic",)),
     Case("unknown option", lambda folder: ["compile", str(DIGITS), "--fast"], ("--fast",)),
     Case("wrong array name", lambda folder: run_arguments(folder, picture=images()), ("picture",)),
@@ -202,6 +292,53 @@ CASES = [
     Case("truncated program", truncated_program, ("digits.imcp",)),
     Case("program from the future", future_program, ("digits.imcp", "99")),
     Case("not a program", not_a_program, ("zeros.imcp",)),
+    Case("kernel of size 0", lambda folder: convolution(folder, kernel=(2, 1, 0, 3)), ("conv_4", "[2, 1, 0, 3]")),
+    Case("no outputs", lambda folder: convolution(folder, kernel=(0, 1, 3, 3)), ("conv_4", "[0, 1, 3, 3]")),
+    Case("bias of another size", lambda folder: convolution(folder, bias=3), ("conv_4", "bias", "[3]", "[2]")),
+    Case(
+        "pads beside automatic ones",
+        lambda folder: convolution(folder, auto_pad="VALID", pads=[1, 1, 1, 1]),
+        ("conv_4", "pads", "[1, 1, 1, 1]", "VALID"),
+    ),
+    Case("undefined number at run time", undefined_normalisation, ("clip_2", "undefined")),
+    Case("array without a name", raw_input(single_array), ("in.npz", "single array")),
+    Case("damaged array", raw_input(damaged_array), ("in.npz",)),
+    Case("array that fits no memory", raw_input(endless_array), ("in.npz", "image", "TiB")),
+    Case("encrypted array", raw_input(secret_array), ("in.npz", "encrypted")),
+    Case("text instead of arrays", raw_input(lambda path: path.write_text("hello")), ("in.npz", "not a zip file")),
+    Case(
+        "calibration without images",
+        lambda folder: [
+            *compile_arguments(DIGITS, "-t", "aimc-256x64", "--calibrate-converters", str(folder / "none.npz")),
+            *(np.savez(folder / "none.npz", image=images(0)) or ()),
+        ],
+        ("imc-calibrate-converters", "no images"),
+    ),
+    Case(
+        "check without images",
+        lambda folder: ["check", str(DIGITS), *run_arguments(folder, image=images(0))[1:4]],
+        ("in.npz", "no images"),
+    ),
+    Case("output over the model", onto_itself, ("mine.onnx", "overwritten")),
+    Case("output in no folder", lambda f: ["compile", str(DIGITS), "-o", str(f / "none" / "o.imcp")], ("no folder",)),
+    Case("empty output name", lambda folder: ["compile", str(DIGITS), "-o", ""], ("directory",)),
+    Case(
+        "two outputs in one file",
+        lambda folder: [*run_arguments(folder, image=images()), "--trace", str(folder / "out.npz")],
+        ("out.npz", "two outputs"),
+    ),
+    Case(
+        "an input with two types",
+        lambda folder: compile_arguments(DIGITS, "--input", "image:ui5", "--input", "image:ui6"),
+        ("image:ui6", "ui5"),
+    ),
+    Case(
+        "an option set twice",
+        lambda folder: compile_arguments(
+            DIGITS, "--set", "imc-unroll.partial-sums=2", "--set", "imc-unroll.partial-sums=4"
+        ),
+        ("imc-unroll.partial-sums", "2"),
+    ),
     Case("missing program", lambda folder: ["inspect", str(folder / "nothing.imcp")], ("nothing.imcp",)),
 ]
 

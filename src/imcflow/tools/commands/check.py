@@ -34,11 +34,14 @@ def command(
     from imcflow import api
     from imcflow.arrays import read_arrays
     from imcflow.checking import check_program
+    from imcflow.errors import InputError
     from imcflow.tools.output import print_json, print_text, table
     from imcflow.tools.progress import progress
 
     compiled = api.load(program)
     arrays = read_arrays(inputs)
+    if any(array.shape[:1] == (0,) for array in arrays.values()):
+        raise InputError(f"{inputs}: holds no images, nothing would be compared")
     options = api.CompileOptions(
         target=compiled.program.target.name,
         input_types=api.parse_input_types(input_type or ()),

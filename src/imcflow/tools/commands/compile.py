@@ -69,6 +69,7 @@ def command(
     """Compile MODEL for a target into a program file."""
     from imcflow import api
     from imcflow.errors import ImcflowError
+    from imcflow.tools.atomic_file import check_outputs
     from imcflow.tools.output import print_json, print_text
     from imcflow.tools.progress import progress
 
@@ -89,6 +90,7 @@ def command(
         return
     if output is None:
         raise ImcflowError("compile: give the program file to write with -o FILE.imcp")
+    check_outputs([output], [model, target, calibrate, calibrate_converters])
     with progress(f"compiling {model.name}") as on_progress:
         program = api.compile_model(model, options, dump_ir=dump_ir, time_passes=time_passes, on_progress=on_progress)
     program.save(output)

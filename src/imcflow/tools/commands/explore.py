@@ -21,14 +21,16 @@ def command(
     """Weigh macro sizes with packed weights: the Pareto front of energy-delay product and area."""
     from imcflow.exploration import explore
     from imcflow.passes.packing.space import load_space
+    from imcflow.tools.atomic_file import check_outputs, write_bytes_atomically
     from imcflow.tools.output import print_json, print_text
     from imcflow.tools.progress import progress
 
+    check_outputs([svg], [space])
     loaded = load_space(space)
     with progress(f"exploring {space.name}") as on_progress:
         found = explore(loaded, on_progress=on_progress)
     if svg is not None:
-        svg.write_text(found.svg(), encoding="utf-8")
+        write_bytes_atomically(svg, found.svg().encode())
     if json:
         print_json(found.to_json())
         return

@@ -28,11 +28,13 @@ def command(
 ) -> None:
     """Show target, ports, steps and source nodes of PROGRAM; assembly of one step; its cores; its weights."""
     from imcflow import api
+    from imcflow.tools.atomic_file import check_outputs, write_bytes_atomically
     from imcflow.tools.output import print_json, print_text
 
+    check_outputs([weights_svg], [program])
     compiled = api.load(program)
     if weights_svg is not None:
-        weights_svg.write_text(compiled.weights_svg(), encoding="utf-8")
+        write_bytes_atomically(weights_svg, compiled.weights_svg().encode())
         print_text(f"wrote {weights_svg}")
     elif weights:
         print_text(compiled.weights_text())

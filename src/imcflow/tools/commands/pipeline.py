@@ -25,10 +25,11 @@ def command(
     from imcflow import api
     from imcflow.runtime.pipeline.report import pipeline_report, trace_program
     from imcflow.runtime.pipeline.trace_file import trace_events
-    from imcflow.tools.atomic_file import write_bytes_atomically
+    from imcflow.tools.atomic_file import check_outputs, write_bytes_atomically
     from imcflow.tools.output import print_json, print_text
     from imcflow.tools.pipeline_text import report_text
 
+    check_outputs([trace], [program])
     compiled = api.load(program).program
     run = trace_program(compiled, images)
     report = pipeline_report(compiled, run, step_ns=step_ns)

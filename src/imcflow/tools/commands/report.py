@@ -22,10 +22,11 @@ def command(
 ) -> None:
     """Write one HTML file that shows what PROGRAM is, what it costs and where time and energy go."""
     from imcflow import api
-    from imcflow.tools.atomic_file import write_bytes_atomically
+    from imcflow.tools.atomic_file import check_outputs, write_bytes_atomically
     from imcflow.tools.output import print_text
 
     path = program.with_suffix(".html") if output is None else output
+    check_outputs([path], [program, target])
     page = api.load(program).report(target=target, images=images).encode()
     write_bytes_atomically(path, page)
     print_text(f"wrote {path} ({len(page):,} bytes)")

@@ -48,10 +48,11 @@ def command(
     from imcflow.arrays import read_arrays, write_arrays
     from imcflow.runtime.execution.match_counts import MATCH_HEADER, match_rows
     from imcflow.runtime.execution.watch import Trace
-    from imcflow.tools.atomic_file import write_bytes_atomically
+    from imcflow.tools.atomic_file import check_outputs, write_bytes_atomically
     from imcflow.tools.output import print_json, print_text, table
     from imcflow.tools.progress import progress
 
+    check_outputs([output, trace], [program, inputs])
     compiled = api.load(program)
     arrays = read_arrays(inputs)
     recorded = Trace() if profile or trace is not None else None

@@ -33,9 +33,10 @@ def command(
     import json as json_format
 
     from imcflow import scheduling
-    from imcflow.tools.atomic_file import write_bytes_atomically
+    from imcflow.tools.atomic_file import check_outputs, write_bytes_atomically
     from imcflow.tools.output import print_json, print_text, table
 
+    check_outputs([gantt, trace], [file, target])
     timeline = scheduling.timeline(file, target=target, strategy=strategy, seconds=seconds, workers=workers)
     if gantt is not None:
         write_bytes_atomically(gantt, timeline.svg().encode())
