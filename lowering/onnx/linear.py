@@ -37,8 +37,7 @@ def convolve(node: Node, build: NetworkBuilder, data: Activation, weights: Const
     rank = len(shape_of(data.value))
     if weights.array.ndim != rank:
         raise node.error(f"the weights have {weights.array.ndim} axes, the input has {rank}")
-    if not weights.array.size:
-        raise node.error(f"the weights have shape {list(weights.array.shape)}, expected at least 1 along every axis")
+    _require_weights(node, weights)
     outputs = weights.array.shape[0]
     if bias is not None and bias.array.shape != (outputs,):
         raise node.error(f"the bias has shape {list(bias.array.shape)}, expected [{outputs}]")
@@ -56,6 +55,11 @@ def convolve(node: Node, build: NetworkBuilder, data: Activation, weights: Const
     operands = _Operands(data.value, build.constant(matrix), None if offsets is None else build.constant(offsets))
     op = _conv_op(node, build, operands, window, build.element(interval))
     return from_image(build, build.emit(op, interval), rank)
+
+
+def _require_weights(node: Node, weights: Constant) -> None:
+    if not weights.array.size:
+        raise node.error(f"the weights have shape {list(weights.array.shape)}, expected at least 1 along every axis")
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ def import_gemm(node: Node, build: NetworkBuilder) -> Tensor:
     if len(shape_of(data.value)) != 2:
         raise node.error(f"input has {len(shape_of(data.value))} axes, expected 2")
     weights = node.constant(1, "B")
+    _require_weights(node, weights)
     if not node.integer("transB", 0):
         weights = weights.moved(np.transpose, keeps_axes=True)
     bias = node.optional_constant(2, "C")
@@ -146,7 +151,7 @@ def _scaled(constant: Constant, factor: float) -> Constant:
 def _exactly_scalable(constant: Constant, factor: float) -> bool:
     """Return whether the scaled weights round nowhere: integers, or a power of two."""
     integers = constant.integers()
-    if integers is not None and factor == int(factor):
+    if integers is not None and float(factor).is_integer():
         return bool(np.abs(integers).max(initial=0) * abs(factor) < 1 << 24)
     return float(np.frexp(abs(factor))[0]) == 0.5
 
@@ -179,6 +184,9 @@ def import_matmul(node: Node, build: NetworkBuilder) -> Tensor:
 
 def matrix_product(node: Node, build: NetworkBuilder, lhs: Tensor, rhs: Tensor) -> SSAValue:
     """Emit `imc.gemm` for weights `[K, M]` or `[K]`, `imc.matmul` otherwise."""
+    for factor in (lhs, rhs):
+        if isinstance(factor, Constant):
+            _require_weights(node, factor)
     if isinstance(lhs, Activation) and isinstance(rhs, Constant) and len(shape_of(lhs.value)) == 2:
         if rhs.array.ndim == 1:
             weights = rhs.moved(lambda array: array[None], keeps_axes=True)

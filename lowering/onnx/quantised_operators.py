@@ -80,6 +80,8 @@ def _factor(node: Node, first: int, second: int, output: int) -> Array:
     scales = [node.constant(index, "scale").array.astype(np.float32) for index in (first, second, output)]
     if scales[0].size != 1 or scales[2].size != 1:
         raise node.error("the scales of input and output must have one element")
+    if not all(np.all(scale > 0) and np.all(np.isfinite(scale)) for scale in scales):
+        raise node.error("a scale is not a positive number")
     return scales[0].reshape(()) * scales[1].reshape(-1) / scales[2].reshape(())
 
 

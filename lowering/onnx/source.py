@@ -109,6 +109,7 @@ def initialisers(source: Source) -> dict[str, Array]:
 def _array(source: Source, tensor: TensorProto) -> Array:
     from onnx import TensorProto as Proto
     from onnx import numpy_helper
+    from onnx.checker import ValidationError
     from onnx.external_data_helper import load_external_data_for_tensor
 
     try:
@@ -122,8 +123,15 @@ def _array(source: Source, tensor: TensorProto) -> Array:
             loaded.CopyFrom(tensor)
             load_external_data_for_tensor(loaded, str(source.directory))
             tensor = loaded
-        return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, RuntimeError, LookupError, OSError) as error:
+        if any(size < 0 for size in tensor.dims):
+            raise ValueError(f"its shape is {list(tensor.dims)}")
+        array = numpy_helper.to_array(tensor)
+        if array.dtype.kind not in "iufbV":  # V: the small types that numpy does not have
+            raise ValueError(
+                f"its elements are of type {Proto.DataType.Name(tensor.data_type).lower()}, not real numbers"
+            )
+        return array
+    except (ValueError, TypeError, RuntimeError, LookupError, OSError, ValidationError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{source.name}: initialiser '{tensor.name}' cannot be read: {text}") from None
 

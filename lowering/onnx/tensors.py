@@ -76,6 +76,10 @@ def integral(array: Array) -> Array | None:
     """Return an array as int64 if all its values are integers of at most 62 bits, else None."""
     if array.dtype.kind in "iub":
         return array.astype(np.int64)
+    if (
+        array.dtype.kind == "V"
+    ):  # the small types that numpy does not have (int4, bfloat16, ...); float32 holds them all
+        array = array.astype(np.float32)
     if array.dtype.kind != "f" or not np.all(np.isfinite(array)):
         return None
     if np.any(array != np.trunc(array)) or np.any(np.abs(array) >= float(1 << 62)):

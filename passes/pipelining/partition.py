@@ -95,6 +95,18 @@ def pixel_map(value: SSAValue) -> tuple[int, int]:
 
 def readings(op: Operation) -> Reading | None:
     """Return how an op reads its tensors; None if it cannot stream."""
+    reading = _reading_of(op)
+    return None if reading is None or _waits_for_nothing(op, reading) else reading
+
+
+def _waits_for_nothing(op: Operation, reading: Reading) -> bool:
+    """Whether a window lies in the padding altogether: there is no pixel for which it could wait."""
+    source, target = pixel_map(tensor_operands(op)[0]), pixel_map(op.results[0])
+    axes = zip(source, target, reading.size, reading.strides, reading.pads, strict=True)
+    return any(pad >= size or (count - 1) * stride - pad >= extent for extent, count, size, stride, pad in axes)
+
+
+def _reading_of(op: Operation) -> Reading | None:
     if isinstance(op, LINEAR):
         strides, pads, dilations = (
             [int(size) for size in attribute.iter_values()] for attribute in (op.strides, op.pads, op.dilations)
@@ -145,7 +157,10 @@ def partition(module: ModuleOp) -> Partition:
     if len(arguments) != 1:
         raise ImcflowError(f"a pipeline streams one input, the function has {len(arguments)}")
     if not any(isinstance(op, LINEAR) for op in steps):
-        raise ImcflowError("no layer is mapped to crossbars; run imc-map-crossbar first")
+        raise ImcflowError(
+            "no layer is mapped to crossbars; imc-map-crossbar maps convolutions and matrix products of two axes with "
+            "small constant integer weights, of activations with no more bits than the macros take"
+        )
     owner = _owners(steps, arguments)
     roots = [INPUT_CORE - 1, *(step for step, core in enumerate(owner) if core is not None and core < 0)]
     by_root = {root: core for core, root in enumerate(roots)}

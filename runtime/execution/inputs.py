@@ -45,7 +45,8 @@ def _check_shape(port: PortInfo, info: TensorInfo, array: NDArray[Any]) -> None:
 
 
 def _converted(port: PortInfo, info: TensorInfo, array: NDArray[Any]) -> Tensor:
-    accepted = "iuf" if np.dtype(port.model_dtype).kind == "f" else "iu"
+    kind = np.dtype(port.model_dtype).kind
+    accepted = "iu" if kind in "iu" else f"iu{kind}"
     if array.dtype.kind not in accepted:
         raise InputError(f"input '{port.name}' has type {array.dtype}, expected {port.model_dtype}")
     element = info.element

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_text import imported_outputs, onnxruntime_outputs, text_model
 from xdsl.dialects.builtin import ModuleOp
 
@@ -254,6 +254,25 @@ def test_weights_behind_a_quantiser_keep_integers_and_scale() -> None:
     assert isinstance(dequantize, DequantizeOp)
     np.testing.assert_array_equal(constant_array(dequantize.input), ternary)
     np.testing.assert_array_equal(constant_array(dequantize.scale), scales)
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("INT4", -8, 7), ("UINT4", 0, 15)])
+def test_weights_of_four_bits_keep_integers_and_scale(kind: str, low: int, high: int) -> None:
+    values = np.resize(np.arange(low, high + 1), (8, 3))
+    graph = """net (float[N,3] x) => (float[N,8] y) <float[8] s = {1, 2, 0.5, 1, 0.25, 4, 1, 1}> {
+        [dq] d = DequantizeLinear<axis=0>(w, s)
+        [fc] y = Gemm<transB=1>(x, d)
+    }"""
+    model = text_model(graph, opset=21)
+    model.graph.initializer.append(
+        helper.make_tensor("w", getattr(TensorProto, kind), values.shape, values.ravel().tolist())
+    )
+    inputs = {"x": integers(0, 3, 5, 3).astype(np.float32)}
+    expected = onnxruntime_outputs(model, inputs)
+    np.testing.assert_array_equal(imported_outputs(model, inputs)["y"], expected["y"])
+    dequantize = only(import_model(model, input_types={"x": "ui2"}), GemmOp).weights.owner
+    assert isinstance(dequantize, DequantizeOp)
+    np.testing.assert_array_equal(constant_array(dequantize.input), values)
 
 
 def test_negative_zero_weights_become_zero() -> None:

@@ -178,6 +178,28 @@ def wrong_size_of_weights(folder: Path) -> Path:
     return stored(folder, model)
 
 
+def weights_elsewhere(location: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = with_external_weights(folder)
+        model = onnx.load(path, load_external_data=False)
+        model.graph.initializer[0].external_data[0].value = location
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    make.__name__ = f"weights_at_{location}"
+    return make
+
+
+def complex_weights(folder: Path) -> Path:
+    return stored(folder, text_model(RELU, {"w": np.ones(4, np.complex64)}))
+
+
+def negative_size_of_weights(folder: Path) -> Path:
+    model = text_model(RELU, {"w": np.zeros(4, np.float32)})
+    model.graph.initializer[0].dims[0] = -4
+    return stored(folder, model)
+
+
 FILES: list[tuple[Callable[[Path], Path], tuple[str, ...]]] = [
     (missing_file, ("absent.onnx", "no such file")),
     (a_folder, ("directory",)),
@@ -188,6 +210,10 @@ FILES: list[tuple[Callable[[Path], Path], tuple[str, ...]]] = [
     (without_external_weights, ("'w'", "'weights.bin'", "missing")),
     (short_external_weights, ("'w'", "cannot be read")),
     (wrong_size_of_weights, ("'w'", "cannot be read")),
+    (weights_elsewhere("/etc/passwd"), ("'w'", "/etc/passwd")),
+    (weights_elsewhere("../" * 20 + "etc/passwd"), ("'w'", "outside")),
+    (complex_weights, ("'w'", "complex64")),
+    (negative_size_of_weights, ("'w'", "[-4]")),
 ]
 
 

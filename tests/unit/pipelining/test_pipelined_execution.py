@@ -101,6 +101,15 @@ def test_a_producer_that_ignores_full_rings_spoils_the_result(
     assert (found != expected).any()
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_no_images_give_no_results(program: Program, lanes: int):
+    run = run_pipelined(program, {name: array[:0] for name, array in INPUTS.items()}, lanes=lanes)
+    expected = run_program(program, INPUTS)
+    assert {name: (array.shape, array.dtype) for name, array in run.outputs.items()} == {
+        name: ((0, *array.shape[1:]), array.dtype) for name, array in expected.items()
+    }
+
+
 def test_wrong_batches_and_programs_are_refused(program: Program):
     with pytest.raises(InputError, match="a batch of 16 images does not divide into 3 lanes"):
         run_pipelined(program, INPUTS, lanes=3)

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from imcflow.arrays import read_arrays
 from imcflow.tools.imcflow_main import main
 
 DIGITS = Path(str(files("imcflow") / "data" / "digits_cnn.onnx"))
@@ -361,3 +363,16 @@ def test_wrong_input_gives_one_line_and_status_1(case: Case, tmp_path: Path, cap
     assert not (tmp_path / "out.imcp").exists()
     assert not (tmp_path / "out.npz").exists()
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_inputs_of_truth_values_run(tmp_path: Path) -> None:
+    """An input of ONNX type bool takes bool arrays, and integers that are 0 or 1."""
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    model = graph([node], ["N", 3], ["N", 3])
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.BOOL
+    program = tmp_path / "p.imcp"
+    assert main(["compile", str(saved(tmp_path, "bool.onnx", model)), "-o", str(program)]) == 0
+    for dtype, status in ((np.bool_, 0), (np.int64, 0), (np.float32, 1)):
+        np.savez(tmp_path / "in.npz", x=np.array([[0, 1, 1]], dtype))
+        assert main(["run", str(program), "-i", str(tmp_path / "in.npz"), "-o", str(tmp_path / "out.npz")]) == status
+        assert read_arrays(tmp_path / "out.npz")["y"].tolist() == [[0.0, 1.0, 1.0]]
