@@ -271,8 +271,8 @@ CASES = [
     ),
     Case(
         "setting of another kind",
-        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.partial-sums=many"),
-        ("imc-unroll", "partial-sums", "many", "int"),
+        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.arrays-per-layer=many"),
+        ("imc-unroll", "arrays-per-layer", "many", "int"),
     ),
     Case(
         "file name that no pipeline can express",
@@ -337,9 +337,9 @@ CASES = [
     Case(
         "an option set twice",
         lambda folder: compile_arguments(
-            DIGITS, "--set", "imc-unroll.partial-sums=2", "--set", "imc-unroll.partial-sums=4"
+            DIGITS, "--set", "imc-unroll.arrays-per-layer=2", "--set", "imc-unroll.arrays-per-layer=4"
         ),
-        ("imc-unroll.partial-sums", "2"),
+        ("imc-unroll.arrays-per-layer", "2"),
     ),
     Case("missing program", lambda folder: ["inspect", str(folder / "nothing.imcp")], ("nothing.imcp",)),
 ]
