@@ -271,8 +271,8 @@ CASES = [
     ),
     Case(
         "setting of another kind",
-        lambda folder: compile_arguments(DIGITS, "--set", "imc-unroll.arrays-per-layer=many"),
-        ("imc-unroll", "arrays-per-layer", "many", "int"),
+        lambda folder: compile_arguments(DIGITS, "--set", "imc-canonicalize.fold-scales=many"),
+        ("imc-canonicalize", "many", "bool"),
     ),
     Case(
         "file name that no pipeline can express",
