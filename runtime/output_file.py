@@ -27,7 +27,7 @@ def written_whole(path: Path) -> Generator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    place = path.resolve() if path.is_symlink() else path
+    place = Path(os.path.realpath(path)) if path.is_symlink() else path  # of a ring of links, one of them
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{place.name[:_NAME_PART]}.", suffix=".part", dir=place.parent)
     except OSError as error:
@@ -50,4 +50,4 @@ def written_whole(path: Path) -> Generator[Path]:
 
 
 def _unwritable(error: OSError, path: Path) -> OSError:
-    return OSError(error.errno, f"cannot write: {error.strerror or error}", str(path))
+    return OSError(error.errno, f"cannot be written: {error.strerror or error}", str(path))

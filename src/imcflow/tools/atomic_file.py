@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,16 +30,16 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | 
     Raises:
         ImcflowError: an output is a directory, lies in a folder that does not exist, is named twice, or is an input.
     """
-    read = {Path(path).resolve() for path in inputs if path}
-    written: set[Path] = set()
+    read = {os.path.realpath(path) for path in inputs if path}
+    written: set[str] = set()
     for path in outputs:
         if path is None:
             continue
         if path.is_dir():
             raise ImcflowError(f"{path}: is a directory, expected a file to write")
         if not path.parent.is_dir():
-            raise ImcflowError(f"{path}: cannot write: there is no folder {path.parent}")
-        place = path.resolve()
+            raise ImcflowError(f"{path}: cannot be written: there is no folder {path.parent}")
+        place = os.path.realpath(path)
         if place in read:
             raise ImcflowError(f"{path}: is read as an input and would be overwritten; name another file to write")
         if place in written and (path.is_file() or not path.exists()):

@@ -56,7 +56,7 @@ def test_a_full_disk_is_named_by_the_wanted_file(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")  # as write(2) reports it: without a name
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="cannot write: No space left") as error:
+    with pytest.raises(OSError, match="cannot be written: No space left") as error:
         write_bytes_atomically(path, b"new")
     assert error.value.filename == str(path)
     assert not list(tmp_path.iterdir())
