@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from imcflow.kernel_cache import provide_kernel_cache
+
 if TYPE_CHECKING:
     from imcflow.api import compile, load
     from imcflow.compiled import CompiledProgram
@@ -30,6 +32,9 @@ _LAZY = {
     "CompiledProgram": "imcflow.compiled",
     "ImcflowError": "imcflow.errors",
 }
+
+
+provide_kernel_cache()  # numba reads the environment when it is imported
 
 
 def __getattr__(name: str) -> Any:
