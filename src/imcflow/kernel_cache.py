@@ -17,7 +17,7 @@ def provide_kernel_cache() -> None:
     Numba wants a folder beside the source file or in the user's cache, and refuses to define a kernel without one. The
     folder lives as long as the process, so every process compiles anew: `NUMBA_CACHE_DIR` names a lasting one.
     """
-    if os.environ.get(_VARIABLE) or any(map(can_be_written, _usual_places())):
+    if os.environ.get(_VARIABLE) or all(map(can_be_written, _beside_the_sources())) or can_be_written(_of_the_user()):
         return
     try:
         folder = tempfile.mkdtemp(prefix="imcflow-kernels-")
@@ -27,20 +27,20 @@ def provide_kernel_cache() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _usual_places() -> tuple[str, str]:
+def _beside_the_sources() -> list[str]:
     package = os.path.dirname(__file__)
-    # Beside the sources: all of them, or the user's cache has to do.
-    beside = [os.path.realpath(os.path.join(package, room)) for room in _ROOMS_WITH_KERNELS]
-    worst = min(beside, key=can_be_written)
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(worst, "__pycache__"), os.path.join(user, "numba")
+    return [os.path.join(os.path.realpath(os.path.join(package, room)), "__pycache__") for room in _ROOMS_WITH_KERNELS]
+
+
+def _of_the_user() -> str:
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "numba")
 
 
 def can_be_written(folder: str) -> bool:
-    """Whether files can be made in a folder, which may be missing with some of those above it."""
-    while not os.path.isdir(folder):
-        above = os.path.dirname(folder)
-        if above == folder or os.path.exists(folder):
-            return False
-        folder = above
-    return os.access(folder, os.W_OK | os.X_OK)
+    """Make a folder and a file in it, as numba is going to; permissions alone do not tell whether that works."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from imcflow import kernel_cache
 VARIABLE = "NUMBA_CACHE_DIR"
 
 
-def denied(path: str, mode: int) -> bool:
+def denied(folder: str) -> bool:
     return False
 
 
@@ -43,7 +43,7 @@ def test_usual_places_are_left_alone(registered: list[object]) -> None:
 def test_a_folder_of_the_process_where_nothingcan_be_written(
     registered: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(os, "access", denied)
+    monkeypatch.setattr(kernel_cache, "can_be_written", denied)
     kernel_cache.provide_kernel_cache()
     folder = Path(os.environ[VARIABLE])
     assert folder.parent == tmp_path
@@ -53,9 +53,10 @@ def test_a_folder_of_the_process_where_nothingcan_be_written(
     assert os.environ[VARIABLE] == str(folder)
 
 
-def test_a_missing_folder_counts_as_the_nearest_one_above(tmp_path: Path) -> None:
+def test_a_folder_is_tried_and_not_only_looked_at(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert kernel_cache.can_be_written(str(tmp_path / "a" / "b"))
+    assert not list((tmp_path / "a" / "b").iterdir())
     assert not kernel_cache.can_be_written(str(tmp_path / "file"))
     assert not kernel_cache.can_be_written(str(tmp_path / "file" / "a"))
 
@@ -64,8 +65,11 @@ def test_numba_takes_the_folder_and_it_goes_with_the_process(tmp_path: Path) -> 
     """In a process of its own, because numba reads the environment once."""
     script = """
 import os
-os.access = lambda path, mode: False
-import imcflow, numba
+makedirs = os.makedirs
+os.makedirs = lambda name, mode=0o777, exist_ok=False: makedirs("/dev/null/none")
+import imcflow
+os.makedirs = makedirs
+import numba
 assert numba.config.CACHE_DIR == os.environ["NUMBA_CACHE_DIR"]
 print(numba.config.CACHE_DIR)
 """
