@@ -234,6 +234,23 @@ def slice_bound(matrix: np.ndarray, elements: int) -> int:
     return distinct + touched - int(np.count_nonzero(np.any(matrix, axis=1)))
 
 
+def two_scale_table() -> Iterator[Figure]:
+    """Layers with two scales, slices of 72 elements: cycles of scaling every sum once over those of adding digits."""
+    target = load_ap_target("rtm-ap-256")
+    for inputs, outputs in ((144, 64), (576, 64)):
+        signs, bounds = random_ternary(inputs, outputs, 0.8), nibbles(inputs)
+        for high, low in ((3, 2), (5, 3), (13, 9), (107, 83)):
+            matrix = np.where(signs > 0, high, np.where(signs < 0, -low, 0))
+            cycles: list[float] = []
+            for scale_sums in (False, True):
+                program = reduce_matrix(matrix, bounds, group=72, cycles=target.cycles, scale_sums=scale_sums)
+                if not np.array_equal(program.expand(), matrix):
+                    raise AssertionError("the program does not compute its matrix")
+                cycles.append(emitted_cycles(infer_bounds(program, bounds), target, "layer"))
+            name = f"two scales {high}, -{low}, {inputs}x{outputs} s=0.8: cycles over digits'"
+            yield Figure(name, cycles[1] / cycles[0], 1.0, f"{cycles[1]:.0f} of {cycles[0]:.0f} cycles")
+
+
 def lever_table(targets: tuple[str, ...] = ("rtm-ap-256", "rtm-ap-256-or")) -> Iterator[Figure]:
     """CNV-W2A2 layers 1 to 7: cycles of the emitted streams, lever by lever, over plain unrolling."""
     path = MODELS / "ternary" / "cnv_bnnpynq" / "cnvW2A2_int.npz"
@@ -277,7 +294,7 @@ def main() -> int:
     arguments = parser.parse_args()
     count(random_ternary(9, 4, 0.5))  # loads the compiled loops
     figures: list[Figure] = []
-    every = (trained_tables(), random_tables(), scope_table(), lever_table())
+    every = (trained_tables(), random_tables(), scope_table(), two_scale_table(), lever_table())
     for table in (random_tables(LARGEST_PEER_MATRIX),) if arguments.peers else every:
         for figure in table:
             figures.append(figure)

@@ -38,7 +38,8 @@ class ImcReduceArithmetic(ModulePass):
     Signed pair elimination: the pair of terms that occurs most often, up to sign and shift, becomes one addition or
     subtraction; again, until no pair occurs twice. What is left of each output is summed where that costs fewer
     cycles than accumulating term by term. Equal, negated and shifted outputs end as one value. The matrix that a
-    program computes does not change. Deterministic.
+    program computes does not change. Where every output has one positive and one negative weight, such as 13 and -9,
+    the pairs are those of inputs of one sign, and each sum is scaled once, if that makes shorter words. Deterministic.
 
     Precondition: `imc.ap_linear` ops without placements (after `imc-unroll`).
     Postcondition: the same ops with fewer additions; intervals are dropped.

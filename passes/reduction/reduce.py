@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imcflow.dialect.add_sub_program import AddSubProgram, Bounds
+from imcflow.dialect.add_sub_program import AddSubError, AddSubProgram, Bounds
 from imcflow.passes.reduction.digits import by_slice, signed_digits
 from imcflow.passes.reduction.plain import slice_borders
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     Int64Array = NDArray[np.int64]
     Int32Array = NDArray[np.int32]
     ByteArray = NDArray[np.uint8]
+
+    from imcflow.passes.reduction.two_scales import ScaledRows
+
+    _Rows = tuple[Int64Array, Int32Array, Int32Array, Int32Array]
+    _Columns = tuple[Int32Array, Int32Array, ByteArray, ByteArray, ByteArray]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ def reduce_matrix(
     cycles: BitCycles = STRICT,
     share: bool = True,
     repairs_per_term: float = 0.0,
+    scale_sums: bool = True,
 ) -> AddSubProgram:
     """Build the add/sub program of a matrix.
 
@@ -97,23 +103,78 @@ def reduce_matrix(
         cycles: what operations cost on the machine; decides between summing in the slice and accumulating at once.
         share: eliminate common pairs; without, every nonzero digit is added on its own (plain unrolling).
         repairs_per_term: effort of the search for fewer operations after elimination; 0 for none, 1 finds most.
+        scale_sums: try elimination between signs; without, always between digits.
 
     Returns:
-        a program without intervals and cells; `program.expand()` equals `matrix`.
+        a program without intervals and cells; `program.expand()` equals `matrix`. If every output has two scales, it
+        is eliminated between digits and between signs, and the program of the shorter words is returned.
     """
+    options = _Options(inputs, group, bias, cycles, share, repairs_per_term)
+    program = _reduce(matrix, options, None)
+    if not share or not scale_sums or np.abs(matrix).max(initial=0) <= 1:
+        return program
+    from imcflow.passes.reduction.two_scales import scaled_rows
+
+    scaled = scaled_rows(matrix)
+    if scaled is None:
+        return program
+    between_signs = _reduce(matrix, options, scaled)
+    try:
+        return min(program, between_signs, key=lambda each: _cost(each, inputs, cycles))
+    except AddSubError:
+        return program  # words beyond 62 bits: whoever asks for the intervals refuses them
+
+
+def _cost(program: AddSubProgram, inputs: Bounds, cycles: BitCycles) -> tuple[int, int]:
+    """Cycles of a program by the bits of its words, shifts and copies aside, then its operations."""
+    from imcflow.passes.reduction.intervals import infer_bounds
+
+    bounded = infer_bounds(program, inputs)
+    values, outputs = bounded.values, bounded.outputs
+    assert values is not None
+    assert outputs is not None
+    bits = values.bits.astype(np.int64)
+    added = program.accumulate_value
+    room = np.maximum(outputs.bits[program.accumulate_output] - program.accumulate_shift.astype(np.int64), 0)
+    reach = np.where(values.signed[added], room, np.minimum(bits[added], room))
+    total = cycles.both * bits[program.input_count :].sum()
+    total += (cycles.in_place * reach + cycles.ripple * (room - reach)).sum()
+    return int(total), program.two_input_operations()
+
+
+@dataclass(frozen=True, eq=False)
+class _Options:
+    """The arguments of `reduce_matrix`."""
+
+    inputs: Bounds
+    group: int
+    bias: Int64Array | None
+    cycles: BitCycles
+    share: bool
+    repairs_per_term: float
+
+
+def _reduce(matrix: IntMatrix, options: _Options, scaled: ScaledRows | None) -> AddSubProgram:
+    """Eliminate between the digits of a matrix, or between the signs of its scaled rows."""
     from imcflow.passes.reduction.slices import eliminate_slices, sum_slices
 
+    inputs, group, cycles, repairs_per_term = (
+        options.inputs,
+        options.group,
+        options.cycles,
+        options.repairs_per_term,
+    )
     outputs, width = matrix.shape
-    offset = np.zeros(outputs, dtype=np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
+    offset = np.zeros(outputs, dtype=np.int64) if options.bias is None else np.asarray(options.bias, dtype=np.int64)
     size = group or max(width, 1)
     borders = slice_borders(width, size)
     slices = len(borders) - 1
 
-    digits = signed_digits(matrix)
+    digits = signed_digits(matrix if scaled is None else scaled.signs)
     slice_of = digits.input // size
     order = by_slice(digits, slice_of)
     term_slice, term_output = slice_of[order], digits.output[order]
-    row_key = term_slice.astype(np.int64) * outputs + term_output
+    row_key = term_slice.astype(np.int64) * (int(term_output.max(initial=0)) + 1) + term_output
     row_begin = np.flatnonzero(np.diff(row_key, prepend=-1)).astype(np.int64)
     row_length = np.diff(np.append(row_begin, len(order))).astype(np.int32)
 
@@ -124,8 +185,8 @@ def reduce_matrix(
     term_code = 2 * digits.shift[order].astype(np.int32) + digits.negative[order]
     slice_sums = np.zeros(2 * slices, dtype=np.int64)
     shared = _operation_columns(terms // 2 + slices + 1)
-    rows = (row_begin, row_length, term_value, term_code)
-    if share:
+    rows: _Rows = (row_begin, row_length, term_value, term_code)
+    if options.share:
         reach, first_length = int(digits.shift.max(initial=0)), row_length.copy()
         starts = SMALL_STARTS if terms <= SMALL_TERMS else 1
         eliminate_slices(reach, starts, borders, slice_rows, *rows, slice_sums, *shared)
@@ -134,6 +195,10 @@ def reduce_matrix(
 
             effort = (reach, float(repairs_per_term), borders, slice_rows, row_begin, row_length, first_length)
             improve_slices(*effort, term_value, term_code, slice_sums, *shared)
+
+    if scaled is not None:
+        slice_rows, row_output, rows, shared = _scale(scaled, borders, slice_rows, row_output, rows, slice_sums, shared)
+        terms = len(rows[2]) + int(slice_sums.max(initial=0))
 
     low = np.zeros(width + terms + 1, dtype=np.int64)
     high = np.zeros(width + terms + 1, dtype=np.int64)
@@ -180,7 +245,30 @@ def reduce_matrix(
     )
 
 
-def _operation_columns(room: int) -> tuple[Int32Array, Int32Array, ByteArray, ByteArray, ByteArray]:
+def _scale(
+    scaled: ScaledRows,
+    borders: Int32Array,
+    slice_rows: Int64Array,
+    row_number: Int32Array,
+    rows: _Rows,
+    slice_sums: Int64Array,
+    shared: _Columns,
+) -> tuple[Int64Array, Int32Array, _Rows, _Columns]:
+    """Turn rows of `scaled` into rows of outputs; `slice_sums` is changed in place. See `scale_rows`."""
+    from imcflow.passes.reduction.two_scales import scale_rows
+
+    left = int(rows[1].sum())
+    columns = _operation_columns(int((slice_sums[1::2] - slice_sums[::2]).sum()) + left + 1)
+    new_slice_rows, new_output = np.zeros_like(slice_rows), np.zeros_like(row_number)
+    most = left * int(np.diff(scaled.digit_start).max(initial=1))
+    new_rows = (np.zeros_like(rows[0]), np.zeros_like(rows[1]), np.zeros(most, np.int32), np.zeros(most, np.int32))
+    scales = (scaled.output, scaled.digit_start, scaled.digit_code)
+    before = (borders, slice_rows, row_number, *scales, *rows, slice_sums, *shared)
+    count = scale_rows(*before, *columns, new_slice_rows, new_output, *new_rows)
+    return new_slice_rows, new_output[:count], (new_rows[0][:count], new_rows[1][:count], *new_rows[2:]), columns
+
+
+def _operation_columns(room: int) -> _Columns:
     """Room for operations: lhs, rhs, lhs_shift, rhs_shift, subtract."""
     words, bytes_ = np.zeros((2, room), dtype=np.int32), np.zeros((3, room), dtype=np.uint8)
     return words[0], words[1], bytes_[0], bytes_[1], bytes_[2]
