@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from imcflow.runtime.counts import CycleWeights
 from imcflow.runtime.program import TargetSummary
-from imcflow.targets.schema import Quantity, StrictModel, TargetDescription, Unit
+from imcflow.targets.schema import PositiveQuantity, Quantity, StrictModel, TargetDescription, Unit
 
 
 class ApArray(StrictModel):
@@ -143,7 +143,7 @@ class ApDigitalUnit(StrictModel):
 
     lanes: int = Field(ge=1, le=1 << 20)
     """Scalar operations per cycle."""
-    clock_ghz: Quantity
+    clock_ghz: PositiveQuantity
     """Clock of the digital unit."""
     operation_fj: Quantity
     """One scalar operation."""

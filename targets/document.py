@@ -48,12 +48,13 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
     rows: list[str] = []
     for name, field in model.model_fields.items():
         inner = _inner_model(field)
-        if inner is not None and inner is not Quantity:
+        is_quantity = inner is not None and issubclass(inner, Quantity)
+        if inner is not None and not is_quantity:
             optional = "" if field.is_required() else " Optional."
             rows.append(f"| **`{prefix}{name}`** | | | {_sentence(inner)}{optional} |")
             rows += _rows(inner, f"{prefix}{name}.")
         else:
-            value = "quantity" if inner is Quantity else _type_name(field)
+            value = "quantity" if is_quantity else _type_name(field)
             rows.append(f"| `{prefix}{name}` | {value} | {_allowed(field)} | {texts.get(name, '')} |")
     return rows
 

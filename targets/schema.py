@@ -15,6 +15,9 @@ from imcflow.runtime.program import TargetSummary
 
 M = TypeVar("M", bound=BaseModel)
 
+LARGEST_VALUE = 1e20
+"""Of a quantity: far beyond any hardware, and products of a few of them are still numbers."""
+
 
 class StrictModel(BaseModel):
     """Base of all parts of a description: immutable, exact types, unknown keys refused."""
@@ -29,11 +32,11 @@ class Quantity(StrictModel):
     sensitivity report.
     """
 
-    value: float = Field(ge=0)
+    value: float = Field(ge=0, le=LARGEST_VALUE)
     source: str | None = Field(default=None, min_length=1)
     assumption: str | None = Field(default=None, min_length=1)
-    low: float | None = Field(default=None, ge=0)
-    high: float | None = Field(default=None, ge=0)
+    low: float | None = Field(default=None, ge=0, le=LARGEST_VALUE)
+    high: float | None = Field(default=None, ge=0, le=LARGEST_VALUE)
 
     @field_validator("value", "low", "high", mode="before")
     @classmethod
@@ -53,6 +56,13 @@ class Quantity(StrictModel):
         elif self.low is None or self.high is None or not self.low <= self.value <= self.high:
             raise ValueError(f"an assumption needs low <= value <= high, got {self.low}, {self.value}, {self.high}")
         return self
+
+
+class PositiveQuantity(Quantity):
+    """A quantity that costs are divided by: above zero, over the whole range of an assumption."""
+
+    value: float = Field(gt=0, le=LARGEST_VALUE)
+    low: float | None = Field(default=None, gt=0, le=LARGEST_VALUE)
 
 
 class TargetDescription(StrictModel):

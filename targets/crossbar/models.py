@@ -20,7 +20,7 @@ from imcflow.targets.crossbar.layers import Operand
 from imcflow.targets.crossbar.macro import Macro, MacroKind, is_power_of_two
 from imcflow.targets.crossbar.memory import Axis, Hierarchy, MemoryLevel, Move, Part, Port, simple_port, weight_cells
 from imcflow.targets.crossbar.target import CrossbarTarget
-from imcflow.targets.schema import Quantity, StrictModel, TargetDescription
+from imcflow.targets.schema import PositiveQuantity, Quantity, StrictModel, TargetDescription
 
 _ACTIVATIONS = (Operand.INPUT, Operand.OUTPUT)
 _FJ_PER_PJ = 1e3
@@ -54,7 +54,7 @@ class MacroModel(StrictModel):
     """A, one ADC per physical column; analog macros only."""
     technology_nm: float = Field(default=28.0, ge=3, le=180)
     """Node; area and capacitance of the 28 nm unit cells are scaled by node / 28, delays are not."""
-    supply_v: Quantity
+    supply_v: PositiveQuantity
     """V."""
     cell_area_um2_per_bit: Quantity | None = None
     """Area of a stored bit; absent: the table for square arrays."""
@@ -143,7 +143,7 @@ class DigitalUnitModel(StrictModel):
 
     lanes: int = Field(ge=1, le=1 << 20)
     """Scalar operations per cycle."""
-    clock_ghz: Quantity
+    clock_ghz: PositiveQuantity
     """Clock of the digital unit."""
     operation_fj: Quantity
     """One scalar operation."""

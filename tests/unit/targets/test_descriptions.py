@@ -98,6 +98,15 @@ def replaced(before: str, after: str) -> Callable[[str], str]:
         (replaced("value: 2500.0", "value: many"), "search_fj_per_cell.value: .*valid number, got 'many'"),
         (replaced("value: 2500.0", "value: -1.0"), "search_fj_per_cell.value: .*got -1.0"),
         (replaced("value: 2500.0", "value: .nan"), "search_fj_per_cell.value"),
+        (replaced("value: 2500.0", "value: 1.0e+300"), "search_fj_per_cell.value: .*got 1e.300, allowed: 0 to 1e.20"),
+        (
+            replaced("low: 0.2\n    high: 2.0\n  operation_fj", "low: 0.0\n    high: 2.0\n  operation_fj"),
+            "digital_unit.clock_ghz.low: .*greater than 0, got 0",
+        ),
+        (
+            replaced("clock_ghz:\n    value: 1.0", "clock_ghz:\n    value: 0.0"),
+            "digital_unit.clock_ghz.value: .*greater than 0",
+        ),
         (replaced("    source: ", "    assumption: "), "needs low <= value <= high, got None"),
         (replaced("low: 0.4", "low: 0.9"), "tagged_rows_factor: an assumption needs low <= value <= high"),
         (replaced("ports_per_track: 1", "ports_per_track: 3"), "array: ports_per_track 3 must divide 64 domains"),
