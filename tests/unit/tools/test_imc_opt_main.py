@@ -123,7 +123,7 @@ def test_an_output_file_is_left_alone_when_something_fails(source: Path, tmp_pat
 
 def test_an_output_folder_must_exist(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(source), "-o", str(tmp_path / "no" / "out.mlir")]) == 1
-    assert "cannot write" in capsys.readouterr().err
+    assert "cannot be written: there is no folder" in capsys.readouterr().err
     assert main([str(source), "-o", str(tmp_path)]) == 1
     assert "is a directory" in capsys.readouterr().err
 
