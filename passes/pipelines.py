@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from imcflow.errors import ImcflowError
 
 AP_LEVELS = (
+    "imc-factor-weights",
     "imc-assign-units{{target={target}}}",
     "imc-unroll{{target={target}}}",
     "imc-reduce-arithmetic{{target={target}}}",
@@ -152,7 +153,7 @@ def quantising_passes(
         raise ImcflowError(f"arithmetic '{arithmetic}' is unknown; choose {' or '.join(ARITHMETICS)}")
     passes = ["imc-verify-network", "imc-canonicalize"]
     passes += ["imc-round-as-litert"] if arithmetic == "litert" else []
-    passes += ["imc-lift-scales"]
+    passes += ["imc-lift-scales", "imc-split-scales"]
     if calibration is not None:
         bits = DEFAULT_ACTIVATION_BITS if activation_bits is None else activation_bits
         passes += [

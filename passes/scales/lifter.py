@@ -96,6 +96,10 @@ class Lifter:
             if op.results and constant_value(op.results[0]) is None:
                 self._visit(op)
 
+    def form_of(self, value: SSAValue) -> Quantised | None:
+        """Return a real tensor as integers and scales, which are inserted where it is defined; None if it has none."""
+        return self._form(value)
+
     def _visit(self, op: Operation) -> None:
         editor = Editor(op)
         match op:
