@@ -47,6 +47,12 @@ def layers_of(module: ModuleOp) -> list[Conv2dOp | GemmOp]:
     return [op for op in module.walk() if isinstance(op, Conv2dOp | GemmOp)]
 
 
+def weights_of(layer: Conv2dOp | GemmOp) -> Array:
+    weights = constant_array(layer.weights)
+    assert weights is not None
+    return weights
+
+
 @pytest.fixture(scope="module", params=["cnvW2A2_affine.onnx", "cnvW2A2_qonnx.onnx"])
 def cnv(request: pytest.FixtureRequest, models_dir: Path) -> ModuleOp:
     return quantised(models_dir / "ternary" / "cnv_bnnpynq" / request.param, {"x": "si8"})
@@ -146,6 +152,13 @@ def test_ttq_squeezenet_keeps_every_decision_with_8_bit_activations(models_dir: 
     assert WEIGHTS_ATTRIBUTE in module.attributes
     result = only_output(module, name, images)
     np.testing.assert_array_equal(result.argmax(1), logits.argmax(1))
+    outputs = [len(weights_of(layer)) for layer in layers[1:-1]]
+    apply(module, "imc-factor-weights")
+    factored = layers_of(module)[1:-1]
+    weights = [weights_of(layer) for layer in factored]
+    assert sum(len(after) == 2 * before for after, before in zip(weights, outputs, strict=True)) == 16
+    assert all(np.abs(array).max() == 1 for array in weights)
+    np.testing.assert_array_equal(only_output(module, name, images[:2]), result[:2])
 
 
 def test_ttq_squeezenet_without_calibration_is_refused(models_dir: Path) -> None:
