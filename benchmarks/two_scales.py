@@ -37,7 +37,7 @@ LAYERS = [(64, 16), (128, 32)]
 VALUES = [(3, 2), (7, 5), (41, 43)]
 SPARSITY = 0.64
 """Share of zeros of the trained network."""
-JOINT_BAR, NETWORK_BAR = 1.0, 0.7
+JOINT_BAR, NETWORK_BAR = 1.0, 0.8
 """Most operations of "joint" against "apart"; most cycles of the network against signed digits."""
 
 Matrix = NDArray[np.int64]
