@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.dialects.builtin import DYNAMIC_INDEX, TensorType
 from xdsl.ir import Operation, SSAValue
 
 from imcflow.dialect.interpreter import evaluate_op
@@ -39,6 +40,9 @@ def _is_known(op: Operation) -> bool:
         current = pending.pop()
         if current in seen or isinstance(current, ConstantOp):
             continue
+        # Constants have no batch axis: this saves the walk to the inputs of the network.
+        if any(_is_dynamic(result) for result in current.results):
+            return False
         seen.add(current)
         if not current.operands:
             return False
@@ -47,6 +51,11 @@ def _is_known(op: Operation) -> bool:
                 return False
             pending.append(operand.owner)
     return True
+
+
+def _is_dynamic(value: SSAValue) -> bool:
+    kind = value.type
+    return isinstance(kind, TensorType) and DYNAMIC_INDEX in kind.get_shape()
 
 
 def per_image(array: NDArray[Any], rank: int) -> NDArray[Any] | None:

@@ -12,7 +12,10 @@ from imcflow.passes.network.forms import range_of
 from imcflow.passes.thresholds.chain import Chain
 
 EXHAUSTIVE_POINTS = 1 << 16
-"""Sources with at most this many integers are evaluated at all of them; beyond, monotone chains are bisected."""
+"""Chains that are not provably monotone are evaluated at all integers of their source, if they are at most so many."""
+
+LONG_TABLE = 1 << 16
+"""From so many integers times channels on, monotone chains are bisected: some hundred evaluations per channel."""
 
 BLOCK = 1 << 22
 """Elements evaluated at a time, to bound memory."""
@@ -49,11 +52,12 @@ def find_steps(chain: Chain, max_levels: int, type_range: tuple[int, int]) -> St
     """
     low, high = range_of(chain.source)
     try:
+        # A table of few points is soon made and needs no proof; of many points it takes most of a compilation.
+        if (high - low) * chain.channels >= LONG_TABLE and chain.is_monotone(low, high):
+            return _bisect(chain, low, high, max_levels, type_range)
         if high - low < EXHAUSTIVE_POINTS:
             return _tabulate(chain, low, high, max_levels, type_range)
-        if not chain.is_monotone(low, high):
-            return None
-        return _bisect(chain, low, high, max_levels, type_range)
+        return None
     except ModelError:
         return None
 

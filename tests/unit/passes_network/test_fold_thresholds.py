@@ -75,7 +75,7 @@ def test_batch_norm_and_activation(
     (expected,) = run(module, EVERY_INTEGER)
     with pytest.MonkeyPatch.context() as patch:
         if bisect:
-            patch.setattr(search, "EXHAUSTIVE_POINTS", 0)
+            patch.setattr(search, "LONG_TABLE", 0)
         apply(module, "imc-fold-thresholds")
     assert op_names(module) == ["threshold"]
     (actual,) = run(module, EVERY_INTEGER)
