@@ -1,9 +1,9 @@
-"""Layers with two weight scales: added digit by digit, or as two sums per filter that are multiplied once.
+"""Layers with two weight scales: scaled in the array, or two sums per filter that the digital unit multiplies.
 
     python benchmarks/two_scales.py [layers] [network] [--json FILE] [--check]
 
-`layers`: seeded filters of three values {-n, 0, p}; "digits" eliminates the integers p and n as signed digits, "apart"
-eliminates the sums of the positive and of the negative weights in two programs, "joint" in one. Operations are
+`layers`: seeded filters of three values {-n, 0, p}; "array" scales the sums of the integers there,
+"apart" eliminates the sums of the positive and of the negative weights in two programs, "joint" in one. Operations are
 two-input additions of the whole layer, in the array alone; cycles are those of the emitted program in its best scope on
 `rtm-ap-256`, with 4-bit activations, without stores. Every program is expanded and compared with its matrix.
 `network`: a SqueezeNet by trained ternary quantisation, with and without `imc-factor-weights`; needs the trained
@@ -38,7 +38,7 @@ VALUES = [(3, 2), (7, 5), (41, 43)]
 SPARSITY = 0.64
 """Share of zeros of the trained network."""
 JOINT_BAR, NETWORK_BAR = 1.0, 0.8
-"""Most operations of "joint" against "apart"; most cycles of the network against signed digits."""
+"""Most operations of "joint" against "apart"; most cycles of the network against scaling in the array."""
 
 Matrix = NDArray[np.int64]
 
@@ -77,13 +77,13 @@ def layers(report: Report) -> None:
             assert pairs is not None
             apart = [pairs.ternary[0::2], pairs.ternary[1::2]]
             row: Row = {"layer": f"{outputs}x{channels}x3x3", "p": p, "n": n}
-            for name, parts in (("digits", [matrix]), ("apart", apart), ("joint", [pairs.ternary])):
+            for name, parts in (("array", [matrix]), ("apart", apart), ("joint", [pairs.ternary])):
                 begin = time.process_time()
                 row[f"{name} ops"] = sum(operations(part, inputs) for part in parts)
                 row[f"{name} cycles"] = sum(cycles(part, inputs) for part in parts)
                 row[f"{name} s"] = time.process_time() - begin
             row["joint/apart ops"] = row["joint ops"] / row["apart ops"]
-            row["joint/digits cycles"] = row["joint cycles"] / row["digits cycles"]
+            row["joint/array cycles"] = row["joint cycles"] / row["array cycles"]
             report.require(row["joint/apart ops"] < JOINT_BAR, f"{row['layer']}: one elimination saves nothing")
             rows.append(row)
     report.add("layers", rows)
@@ -102,7 +102,7 @@ def network(report: Report) -> None:
     with TemporaryDirectory() as folder:
         calibration = Path(folder) / "calibration.npz"
         np.savez(calibration, x=images)
-        for name, digits in (("signed digits", 1000.0), ("two sums", 1.25)):
+        for name, digits in (("scaled in the array", 1000.0), ("two sums", 1.25)):
             begin = time.process_time()
             settings = {"imc-factor-weights.digits": str(digits)}
             options = CompileOptions(TARGET, calibration=calibration, activation_bits=8, settings=settings)
@@ -118,7 +118,9 @@ def network(report: Report) -> None:
         raise AssertionError("the two programs differ")
     report.add("network", rows)
     ratio = rows[1]["cycles"] / rows[0]["cycles"]
-    report.note("cycles ratio", ratio, f"two sums take {ratio:.3f} of the cycles of signed digits; equal outputs")
+    report.note(
+        "cycles ratio", ratio, f"two sums take {ratio:.3f} of the cycles of scaling in the array; equal outputs"
+    )
     report.require(ratio <= NETWORK_BAR, f"network: {ratio:.3f} of the cycles, bar {NETWORK_BAR}")
 
 

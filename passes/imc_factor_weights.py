@@ -42,9 +42,9 @@ class ImcFactorWeights(ModulePass):
         %b = imc.mul %n, %five : (tensor<?x1xui5>, tensor<ui3>) -> tensor<?x1xui8>
         %y = imc.sub %a, %b : (tensor<?x1xui8>, tensor<?x1xui8>) -> tensor<?x1xsi8>
 
-    Effect on cost: one accumulation per weight instead of one per signed digit, and narrow accumulators; twice the
-    words to store, and up to four operations of the digital unit per output. A layer is factored if its weights have at
-    least `digits` signed digits each on average.
+    Effect on cost: the array adds no signed digits of scales, and its accumulators are as narrow as the sums; there are
+    twice the words to store, and up to four operations of the digital unit per output. A layer is factored if its
+    weights have at least `digits` signed digits each on average.
 
     Options:
         digits: least average number of signed digits of the nonzero weights.
