@@ -398,7 +398,12 @@ def place_steps(
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(
+    "int64(uint64[::1], uint64[::1], uint64[::1], int64, int64[::1], int64[::1], int64[::1], int64, int64, int64[::1],"
+    " int64)",
+    cache=True,
+    nogil=True,
+)
 def _any_word(
     free: U64,
     zero: U64,
@@ -479,7 +484,12 @@ def _dying_operand(left: int, right: int, subtract: int, uses: I32, value_bits: 
     return right if right_dies else NONE
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(
+    "int64(uint64[::1], int64, int64, int64, int64, int64, int64, uint8[::1], uint8[::1], int32[::1], int32[::1],"
+    " int32[::1], int32[::1])",
+    cache=True,
+    nogil=True,
+)
 def _clear(
     zero: U64,
     first_track: int,

@@ -25,6 +25,31 @@ OTHER, ZERO, HOLDS_ONE = -1, -2, -3
 OUTSIDE, ONE_TRACK, NOT_THERE, NOT_ZERO, NO_SUCH, TWICE, ORDER = 1, 2, 3, 4, 5, 6, 7
 
 
+# Helpers have given signatures, so that calls with other integer types do not each compile another version.
+
+
+@numba.njit("boolean(int64, int64, int64, int64)", cache=True, nogil=True)
+def _inside(cell: int, bits: int, tracks: int, domains: int) -> bool:
+    return cell >= 0 and bits > 0 and cell % domains + bits <= domains and cell // domains < tracks
+
+
+@numba.njit("void(int32[::1], int32[::1], int64, int64, int64)", cache=True, nogil=True)
+def _write(content: I32, bit: I32, cell: int, bits: int, number: int) -> None:
+    for position in range(bits):
+        content[cell + position] = number
+        bit[cell + position] = position
+
+
+@numba.njit("boolean(int32[::1], int32[::1], int64, int64, int64, int64, int64)", cache=True, nogil=True)
+def _holds(content: I32, bit: I32, cell: int, bits: int, number: int, tracks: int, domains: int) -> bool:
+    if not _inside(cell, bits, tracks, domains):
+        return False
+    for position in range(bits):  # noqa: SIM110 - compiled
+        if content[cell + position] != number or bit[cell + position] != position:
+            return False
+    return True
+
+
 @numba.njit(cache=True, nogil=True)
 def replay(
     tracks: int,
@@ -180,25 +205,3 @@ def replay(
             number += unlifted
         _write(content, bit, r[step], bits, number)
     return -1, 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _inside(cell: int, bits: int, tracks: int, domains: int) -> bool:
-    return cell >= 0 and bits > 0 and cell % domains + bits <= domains and cell // domains < tracks
-
-
-@numba.njit(cache=True, nogil=True)
-def _write(content: I32, bit: I32, cell: int, bits: int, number: int) -> None:
-    for position in range(bits):
-        content[cell + position] = number
-        bit[cell + position] = position
-
-
-@numba.njit(cache=True, nogil=True)
-def _holds(content: I32, bit: I32, cell: int, bits: int, number: int, tracks: int, domains: int) -> bool:
-    if not _inside(cell, bits, tracks, domains):
-        return False
-    for position in range(bits):  # noqa: SIM110 - compiled
-        if content[cell + position] != number or bit[cell + position] != position:
-            return False
-    return True

@@ -1,5 +1,7 @@
 """Compiled bit-mask bookkeeping of free and zero cells. Needs numba.
 
+The signatures are given, so that callers with other integer types do not each compile another version.
+
 A *lane* is a run of at most 64 domains of one track, so that its cells are the bits of one machine word; a track of d
 domains has ceil(d / 64) lanes. Words never cross a lane border.
 """
@@ -18,7 +20,7 @@ LANE_DOMAINS = 64
 NONE = -1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit("uint64(int64, int64)", cache=True, nogil=True)
 def word_mask(start: int, bits: int) -> np.uint64:
     """Mask of domains start .. start + bits of a lane."""
     if bits >= LANE_DOMAINS:
@@ -26,7 +28,7 @@ def word_mask(start: int, bits: int) -> np.uint64:
     return ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)) << np.uint64(start)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit("int64(uint64, int64)", cache=True, nogil=True)
 def lowest_fit(cells: np.uint64, bits: int) -> int:
     """Lowest start of `bits` consecutive set bits, or -1."""
     runs = cells
@@ -41,7 +43,7 @@ def lowest_fit(cells: np.uint64, bits: int) -> int:
     return start
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit("uint64[::1](int64, int64)", cache=True, nogil=True)
 def all_cells(tracks: int, domains: int) -> U64:
     """Masks with every existing cell set, [tracks * lanes per track]."""
     lanes = (domains + LANE_DOMAINS - 1) // LANE_DOMAINS
@@ -51,7 +53,11 @@ def all_cells(tracks: int, domains: int) -> U64:
     return masks
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(
+    "int64(uint64[::1], uint64[::1], int64, int64, int64, int64, int64, int64, int64[::1], int64)",
+    cache=True,
+    nogil=True,
+)
 def find_word(
     cells: U64,
     without: U64,
@@ -98,7 +104,7 @@ def find_word(
     return NONE
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit("void(uint64[::1], int64, int64, int64, boolean)", cache=True, nogil=True)
 def set_cells(masks: U64, cell: int, bits: int, domains: int, value: bool) -> None:
     """Set or clear the mask bits of a word."""
     lanes = (domains + LANE_DOMAINS - 1) // LANE_DOMAINS
@@ -111,7 +117,7 @@ def set_cells(masks: U64, cell: int, bits: int, domains: int, value: bool) -> No
         masks[lane] &= ~mask
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit("boolean(uint64[::1], int64, int64, int64)", cache=True, nogil=True)
 def has_cells(masks: U64, cell: int, bits: int, domains: int) -> bool:
     """Whether a word lies inside one lane and all its mask bits are set."""
     domain = cell % domains

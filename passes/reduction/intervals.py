@@ -49,6 +49,7 @@ def infer_bounds(program: AddSubProgram, inputs: Bounds, *, liftable: NDArray[np
         program.accumulate_value,
         program.accumulate_shift,
         program.accumulate_subtract,
+        np.argsort(program.accumulate_output, kind="stable"),
         LARGEST_WEIGHT_SUM,
         low,
         high,

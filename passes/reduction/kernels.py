@@ -274,7 +274,6 @@ def _position(key: int, start: int, length: int, term_key: I32) -> int:
     return NONE
 
 
-@numba.njit(cache=True, nogil=True)
 def eliminate_from_several_starts(
     inputs: int,
     reach: int,
@@ -294,61 +293,29 @@ def eliminate_from_several_starts(
     The first order is the given one, the others are fixed pseudo-random permutations. Arguments and result as there.
     """
     first_length, first_value, first_code = row_length.copy(), term_value.copy(), term_code.copy()
-    best = eliminate_pairs(
-        inputs,
-        reach,
-        row_start,
-        row_length,
-        term_value,
-        term_code,
-        lhs,
-        rhs,
-        lhs_shift,
-        rhs_shift,
-        subtract,
+    best: int = eliminate_pairs(
+        inputs, reach, row_start, row_length, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract
     )
-    fewest = best + row_length.sum()
-    number_of = np.arange(inputs).astype(np.int32)
-    input_of = np.empty(inputs, np.int32)
-    state = np.uint64(1)
-    try_lhs, try_rhs = np.empty_like(lhs), np.empty_like(rhs)
-    try_lhs_shift, try_rhs_shift = np.empty_like(lhs_shift), np.empty_like(rhs_shift)
-    try_subtract = np.empty_like(subtract)
+    fewest = best + int(row_length.sum())
+    number_of = np.arange(inputs, dtype=np.int32)
+    state = 1
     for _ in range(starts - 1):
         for last in range(inputs - 1, 0, -1):
             # The multiplier of Knuth's MMIX generator; only the high bits are random enough.
-            state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-            other = np.int64((state >> np.uint64(33)) % np.uint64(last + 1))
+            state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+            other = (state >> 33) % (last + 1)
             number_of[last], number_of[other] = number_of[other], number_of[last]
-        for number in range(inputs):
-            input_of[number_of[number]] = number
-        length, code = first_length.copy(), first_code.copy()
-        value = first_value.copy()
-        for at in range(len(value)):
-            value[at] = number_of[value[at]]
-        found = eliminate_pairs(
-            inputs,
-            reach,
-            row_start,
-            length,
-            value,
-            code,
-            try_lhs,
-            try_rhs,
-            try_lhs_shift,
-            try_rhs_shift,
-            try_subtract,
-        )
-        if found + length.sum() >= fewest:
+        length, value, code = first_length.copy(), number_of[first_value], first_code.copy()
+        columns = [np.empty_like(column) for column in (lhs, rhs, lhs_shift, rhs_shift, subtract)]
+        found: int = eliminate_pairs(inputs, reach, row_start, length, value, code, *columns)
+        if found + int(length.sum()) >= fewest:
             continue
-        best, fewest = found, found + length.sum()
-        row_length[:], term_code[:] = length, code
-        for at in range(len(value)):
-            term_value[at] = input_of[value[at]] if value[at] < inputs else value[at]
-        for operation in range(found):
-            a, b = try_lhs[operation], try_rhs[operation]
-            lhs[operation] = input_of[a] if a < inputs else a
-            rhs[operation] = input_of[b] if b < inputs else b
-        lhs_shift[:found], rhs_shift[:found] = try_lhs_shift[:found], try_rhs_shift[:found]
-        subtract[:found] = try_subtract[:found]
+        best, fewest = found, found + int(length.sum())
+        # Numbers of operations stay as they are.
+        name = np.arange(inputs + len(lhs), dtype=np.int32)
+        name[number_of] = np.arange(inputs, dtype=np.int32)
+        columns[0][:found], columns[1][:found] = name[columns[0][:found]], name[columns[1][:found]]
+        row_length[:], term_value[:], term_code[:] = length, name[value], code
+        for kept, tried in zip((lhs, rhs, lhs_shift, rhs_shift, subtract), columns, strict=True):
+            kept[:found] = tried[:found]
     return best

@@ -18,7 +18,8 @@ Flags = NDArray[np.bool_]
 @numba.njit(cache=True, nogil=True)
 def _grown(column: I64, size: int) -> I64:
     larger = np.empty(max(size, 2 * len(column)), column.dtype)
-    larger[: len(column)] = column
+    for at in range(len(column)):  # a slice would bring the code that words numpy's complaints along
+        larger[at] = column[at]
     return larger
 
 
@@ -43,6 +44,7 @@ def value_intervals(
     accumulate_value: I32,
     accumulate_shift: U8,
     accumulate_subtract: U8,
+    order: I64,
     limit: int,
     low: I64,
     high: I64,
@@ -56,7 +58,8 @@ def value_intervals(
     Values that are `liftable` and may be negative get a lift, 1 + k for 2^k, which makes them words without sign of the
     same length at most; intervals, those of the inputs too, are those of the lifted values.
 
-    The coefficients of a value are kept as a list sorted by input. The form of an output is dense and scattered.
+    `order` lists the accumulations by output. The coefficients of a value are kept as a list sorted by input. The form
+    of an output is dense and scattered.
 
     Returns:
         -1, or the first value (or accumulated value) whose interval exceeds `limit`.
@@ -129,6 +132,7 @@ def value_intervals(
         accumulate_value,
         accumulate_shift,
         accumulate_subtract,
+        order,
         limit,
         low,
         high,
@@ -152,13 +156,13 @@ def _output_intervals(
     accumulate_value: I32,
     accumulate_shift: U8,
     accumulate_subtract: U8,
+    order: I64,
     limit: int,
     low: I64,
     high: I64,
     output_low: I64,
     output_high: I64,
 ) -> int:
-    order = np.argsort(accumulate_output, kind="mergesort")
     form = np.zeros(inputs, np.int64)
     position = 0
     while position < len(order):

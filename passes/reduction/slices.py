@@ -72,7 +72,6 @@ def sum_cycles(
     return cycles + costs[TRAVEL] * bits
 
 
-@numba.njit(cache=True, nogil=True)
 def eliminate_slices(
     reach: int,
     starts: int,
@@ -95,19 +94,17 @@ def eliminate_slices(
     numbered from the first input of the slice. The operations of slice s go to slice_sums[2s] .. slice_sums[2s + 1],
     with room for one per two terms, numbered within the slice; what is left of the rows replaces their terms.
     """
-    free = np.int64(0)
+    free = 0
     for number in range(len(slice_inputs) - 1):
-        first, last = slice_rows[number], slice_rows[number + 1]
+        first, last = int(slice_rows[number]), int(slice_rows[number + 1])
         slice_sums[2 * number] = slice_sums[2 * number + 1] = free
         if last == first:
             continue
-        origin = row_start[first]
-        terms = 0
-        for row in range(first, last):
-            terms += row_length[row]
+        origin = int(row_start[first])
+        terms = int(row_length[first:last].sum())
         room = free + terms // 2 + 1
         slice_sums[2 * number + 1] += eliminate_from_several_starts(
-            slice_inputs[number + 1] - slice_inputs[number],
+            int(slice_inputs[number + 1] - slice_inputs[number]),
             reach,
             starts,
             (row_start[first:last] - origin).astype(np.int32),
@@ -163,8 +160,9 @@ def sum_slices(
     (code = 2 * shift + negative); `slice_operations` and `slice_accumulations` receive the range borders.
     """
     inputs = slice_inputs[-1]
-    operations = 0
-    accumulations = 0
+    # Not literals: a helper is compiled once more for each of them.
+    operations = np.int64(0)
+    accumulations = np.int64(0)
     for number in range(len(slice_inputs) - 1):
         first, last = slice_rows[number], slice_rows[number + 1]
         base = slice_inputs[number]
@@ -180,7 +178,7 @@ def sum_slices(
             operations += 1
         for row in range(first, last):
             start = row_start[row]
-            length = row_length[row]
+            length = np.int64(row_length[row])
             for at in range(start, start + length):
                 local = term_value[at]
                 term_value[at] = base + local if local < own else inputs + begin + local - own
@@ -188,7 +186,7 @@ def sum_slices(
             first_sum = inputs + operations
             while length >= 2:
                 best = np.int64(0)
-                best_a, best_b = -1, -1
+                best_a, best_b = np.int64(-1), np.int64(-1)
                 for choice in range(3):
                     a, b = _two_narrowest(start, length, choice, term_value, term_code, value_low, value_high)
                     if b < 0:
