@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imcflow.runtime.pipeline.dataflow import Channel, Core, Dataflow, Prediction
+from imcflow.runtime.pipeline.dataflow import Channel, Core, Dataflow, Handshake, Prediction
 from imcflow.runtime.pipeline.isa import CoreBody, decode_stream, encode_stream
 
 _FABRIC = ("sites", "crossbars_per_site", "order", "images", "latency", "total")
@@ -42,7 +42,7 @@ def dataflow_lines(dataflow: Dataflow) -> list[str]:
         lines.append(
             f"channel tensor {channel.tensor} from {channel.producer} to {channel.consumer} slots {channel.slots} "
             f"size {size} strides {strides} pads {pads} link {channel.link_ticks} "
-            f"by {'rows' if channel.by_rows else 'pixels'}"
+            f"by {channel.handshake}s"
         )
     return lines
 
@@ -148,6 +148,6 @@ def _channel(line: _Line) -> Channel:
         size=line.pair("size"),
         strides=line.pair("strides"),
         pads=line.pair("pads"),
-        by_rows=line.choice("by", "rows", "pixels") == "rows",
+        handshake=Handshake(line.choice("by", *(f"{handshake}s" for handshake in Handshake))[:-1]),
         link_ticks=line.number("link"),
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from imcflow.targets.crossbar.fabric import FabricModel
 
 BUFFERS: tuple[str, ...] = ("exact", "lines", "full")
-HANDSHAKES = ("pixel", "row")
+HANDSHAKES = ("pixel", "row", "image")
 FAST_AXES = ("rows", "columns", "short")
 
 
@@ -57,7 +57,8 @@ class ImcPipelineLayers(ModulePass):
         target: preset name or YAML file.
         buffers: `exact` for the peaks of the schedule, `lines` for the fewest slots that do not deadlock, `full` maps.
         buffer_bits: memory of all buffers together; 0 for no limit. The fastest choice of buffers that fits is taken.
-        handshake: `pixel`, or `row`: fewer synchronisations, larger buffers, a longer latency.
+        handshake: `pixel`; `row`: fewer synchronisations, larger buffers, a longer latency; or `image`: a core starts
+            when the whole map is there, so that every core works on another image of the stream.
         fast_axis: `rows`, `columns`, or `short` for the shorter side of the input; lags go with its length.
         input_rate: pixels of the input that arrive per tick; 0 for as many as the slowest core can take.
     """
@@ -143,14 +144,15 @@ class ImcPipelineLayers(ModulePass):
     def _plan(self, part: Partition, copies: list[int], layout: Layout, columns_first: bool) -> PipelinePlan:
         from imcflow.passes.pipelining.assemble import plan_of
         from imcflow.passes.pipelining.partition import core_map
+        from imcflow.runtime.pipeline.dataflow import Handshake
 
         rate = self.input_rate
         if not rate:
             steps = [math.prod(core_map(part, core)) for core in range(len(copies))]
             busy = [count * ticks / d for count, ticks, d in zip(steps, layout.step_ticks, copies, strict=True)]
             rate = max(1, math.ceil(steps[0] / max(busy[1:])))
-        by_rows = self.handshake == "row"
-        return plan_of(part, copies, layout, input_rate=rate, by_rows=by_rows, columns_first=columns_first)
+        handshake = Handshake(self.handshake)
+        return plan_of(part, copies, layout, input_rate=rate, handshake=handshake, columns_first=columns_first)
 
     def _buffered(self, part: Partition, plan: PipelinePlan) -> PipelinePlan:
         """Size the buffers as asked, or as fast as the memory allows."""

@@ -16,8 +16,7 @@ from imcflow.passes.pipelining.partition import Arc, Partition, core_map, crossb
 from imcflow.passes.pipelining.plan import EdgeKey, PipelinePlan
 from imcflow.passes.pipelining.replay import Replay, replay
 from imcflow.passes.pipelining.traffic import CoreGraph, Flow
-from imcflow.passes.pipelining.windows import Handshake
-from imcflow.runtime.pipeline.dataflow import HOST, INPUT_CORE, Channel, Core, Dataflow, Prediction
+from imcflow.runtime.pipeline.dataflow import HOST, INPUT_CORE, Channel, Core, Dataflow, Handshake, Prediction
 from imcflow.runtime.pipeline.deadlock import DeadlockError
 from imcflow.runtime.pipeline.isa import CoreBody, encode_stream
 from imcflow.runtime.program import element_type
@@ -106,7 +105,13 @@ def _arc_bits(arc: Arc) -> int:
 
 
 def plan_of(
-    part: Partition, copies: Sequence[int], layout: Layout, *, input_rate: int, by_rows: bool, columns_first: bool
+    part: Partition,
+    copies: Sequence[int],
+    layout: Layout,
+    *,
+    input_rate: int,
+    handshake: Handshake,
+    columns_first: bool,
 ) -> PipelinePlan:
     """Return the plan with unbounded buffers."""
     network = analysed_network(part, columns_first=columns_first)
@@ -121,7 +126,7 @@ def plan_of(
         (input_rate, *copies[1:]),
         layout.step_ticks,
         input_rate,
-        Handshake.ROW if by_rows else Handshake.PIXEL,
+        handshake,
         link_ticks=links,
     )
 
@@ -200,7 +205,7 @@ def dataflow_of(
                 reading.size,
                 reading.strides,
                 reading.pads,
-                plan.handshake is Handshake.ROW,
+                plan.handshake,
                 hops,
             )
         )
@@ -236,8 +241,8 @@ def plan_of_dataflow(part: Partition, dataflow: Dataflow) -> PipelinePlan:
     )
     inner = [channel for channel in dataflow.channels if channel.consumer != HOST]
     copies = [core.copies for core in dataflow.cores]
-    by_rows = any(channel.by_rows for channel in inner)
-    plan = plan_of(part, copies, layout, input_rate=copies[0], by_rows=by_rows, columns_first=dataflow.columns_first)
+    coarsest = max((channel.handshake for channel in inner), key=list(Handshake).index)
+    plan = plan_of(part, copies, layout, input_rate=copies[0], handshake=coarsest, columns_first=dataflow.columns_first)
     capacities: dict[EdgeKey, int] = {}
     seen = [0] * len(dataflow.cores)
     for channel in inner:

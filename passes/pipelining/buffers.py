@@ -17,6 +17,7 @@ import numpy as np
 
 from imcflow.passes.pipelining.plan import EdgeKey, PipelinePlan
 from imcflow.passes.pipelining.replay import Replay, free_times, replay_unbounded
+from imcflow.runtime.pipeline.dataflow import Handshake
 
 
 class BufferScheme(Enum):
@@ -72,9 +73,12 @@ def size_buffers(plan: PipelinePlan, scheme: BufferScheme, images: int = 2) -> d
         plan: its buffers, if any, are ignored.
         scheme: `FULL_MAP` is one map per edge; `EXACT` the peak of the schedule with unbounded memory, which it
             therefore keeps; `LINES` the ring minimum where the producer has no second reader and the stage no second
-            input, else the peak: what is enough there depends on the other branch.
+            input, else the peak: what is enough there depends on the other branch. With a handshake by images the first
+            and the last are one map, `EXACT` as many as the images between writing and reading.
         images: length of the stream whose peak counts.
     """
+    if plan.handshake is Handshake.IMAGE:
+        return _whole_maps(plan, scheme)
     free = replay_unbounded(plan, images)
     slots: dict[EdgeKey, int] = {}
     for key in plan.edges():
@@ -86,6 +90,22 @@ def size_buffers(plan: PipelinePlan, scheme: BufferScheme, images: int = 2) -> d
         else:
             slots[key] = plan.tables(key).ring_minimum
     return slots
+
+
+def _whole_maps(plan: PipelinePlan, scheme: BufferScheme) -> dict[EdgeKey, int]:
+    """Buffers for a handshake by images: one map, or as many as there are images between writing and reading.
+
+    In a turn of one interval every stage works on an image, a stage at depth D on image i in turn i + D. A map from
+    depth D to depth E is written in turn i + D and read in turn i + E, so E - D + 1 maps are alive and nothing waits.
+    """
+    depths: list[int] = []
+    for stage in plan.network.stages:
+        depths.append(max((depths[edge.producer] + 1 for edge in stage.edges), default=0))
+    return {
+        key: plan.stage_steps(producer) * (depths[key[0]] - depths[producer] + 1 if scheme is BufferScheme.EXACT else 1)
+        for key in plan.edges()
+        for producer in [plan.producer(key)]
+    }
 
 
 def _has_branches(plan: PipelinePlan, key: EdgeKey) -> bool:

@@ -8,7 +8,8 @@ from enum import Enum
 from imcflow.passes.pipelining.crossbars import PIXEL, Patch, steps
 from imcflow.passes.pipelining.layers import Network, PipelineError
 from imcflow.passes.pipelining.replication import Replication
-from imcflow.passes.pipelining.windows import EdgeTables, Handshake, edge_tables
+from imcflow.passes.pipelining.windows import EdgeTables, edge_tables
+from imcflow.runtime.pipeline.dataflow import Handshake
 
 EdgeKey = tuple[int, int]
 """Consumer stage and position among its edges."""

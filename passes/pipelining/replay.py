@@ -10,7 +10,6 @@ these times, they are the answer, else the steps are replayed one after the othe
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -142,108 +141,108 @@ def _capacity_holds(result: Replay, key: EdgeKey, slots: int) -> bool:
     return bool(np.all(times[producer][slots:] >= free_times(result, key)[:-slots]))
 
 
-@dataclass(slots=True)
-class _Input:
-    producer: int
-    needs: list[int]
-    link: int
-
-
-@dataclass(slots=True)
-class _Output:
-    consumer: int
-    frees: list[int]
-    slots: int
-
-
 class _Bounded:
-    """The replay of one stream, step by step, stage by stage as far as each can go."""
+    """The replay of one stream, stage by stage as far as the times that its steps depend on are known."""
 
     def __init__(self, plan: PipelinePlan, images: int) -> None:
-        self.plan = plan
-        self.images = images
-        stages = plan.network.stages
-        self.counts = [plan.stage_steps(index) * images for index in range(len(stages))]
-        self.starts: list[list[int]] = [[] for _ in stages]
-        self.ends: list[list[int]] = [[] for _ in stages]
-        self.inputs: list[list[_Input]] = [[] for _ in stages]
-        self.outputs: list[list[_Output]] = [[] for _ in stages]
-        for key in plan.edges():
-            producer = plan.producer(key)
-            needs: list[int] = _needs(plan, key, images).tolist()
-            self.inputs[key[0]].append(_Input(producer, needs, _link(plan, key)))
-            if key in plan.capacities:
-                frees: list[int] = _frees(plan, key, images).tolist()
-                self.outputs[producer].append(_Output(key[0], frees, plan.capacities[key]))
+        self.plan, self.images = plan, images
+        self.keys = plan.edges()
+        stages = range(len(plan.network.stages))
+        self.per_image = np.array([plan.stage_steps(stage) for stage in stages], np.int64)
+        self.counts = self.per_image * images
+        self.first = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        self.starts, self.ends = (np.zeros(int(self.first[-1]), np.int64) for _ in range(2))
+        self.done = np.zeros(len(stages), np.int64)
         if plan.input_rate is None:
-            self.starts[0] = [0] * self.counts[0]
-            self.ends[0] = [0] * self.counts[0]
+            self.done[0] = self.counts[0]
+        self.needs = [_needs(plan, key, 1) for key in self.keys]
+        self.readers = [_frees(plan, key, 1) for key in self.keys]
+        self.edges = np.array(
+            [
+                (plan.producer(key), key[0], _link(plan, key), plan.capacities.get(key, 0), need, reader)
+                for key, need, reader in zip(self.keys, _begins(self.needs), _begins(self.readers), strict=True)
+            ],
+            np.int64,
+        ).reshape(-1, 6)
 
     def run(self) -> Replay:
-        neighbours = [
-            [output for output, entry in enumerate(self.inputs) if any(item.producer == index for item in entry)]
-            + [item.producer for item in self.inputs[index]]
-            for index in range(len(self.counts))
-        ]
-        queue = deque(range(len(self.counts)))
-        queued = set(queue)
-        while queue:
-            stage = queue.popleft()
-            queued.discard(stage)
-            before = len(self.ends[stage])
-            while len(self.ends[stage]) < self.counts[stage] and self._wait(stage) is None:
-                self._step(stage)
-            if len(self.ends[stage]) > before:
-                for other in neighbours[stage]:
-                    if other not in queued:
-                        queue.append(other)
-                        queued.add(other)
-        stuck = {
-            index: wait
-            for index, (done, count) in enumerate(zip(self.ends, self.counts, strict=True))
-            if len(done) < count and (wait := self._wait(index)) is not None
-        }
-        if stuck:
-            raise DeadlockError(cycle_of_waits(stuck))
-        return Replay(self.plan, self.images, _arrays(self.starts), _arrays(self.ends))
+        from imcflow.passes.pipelining.replay_kernel import advance
 
-    def _wait(self, stage: int) -> Wait | None:
-        """What the next step of a stage waits for, None if all times it depends on are known."""
-        step = len(self.ends[stage])
-        stages = self.plan.network.stages
-        for item in self.inputs[stage]:
-            if item.needs[step] >= len(self.ends[item.producer]):
-                return Wait(
-                    stage, stages[stage].name, step, item.producer, stages[item.producer].name, item.needs[step]
-                )
-        for output in self.outputs[stage]:
-            if step >= output.slots and output.frees[step - output.slots] >= len(self.ends[output.consumer]):
-                reader = output.frees[step - output.slots]
-                name = stages[output.consumer].name
-                return Wait(stage, stages[stage].name, step, output.consumer, name, reader, output.slots)
+        plan = self.plan
+        stages = range(len(self.counts))
+        inputs = [[at for at, key in enumerate(self.keys) if key[0] == stage] for stage in stages]
+        outputs = [
+            [at for at, key in enumerate(self.keys) if key in plan.capacities and plan.producer(key) == stage]
+            for stage in stages
+        ]
+        advance(
+            plan.write_rule is WriteRule.BEFORE_START,
+            self.counts,
+            self.per_image,
+            np.array(plan.copies, np.int64),
+            np.array(plan.step_ticks, np.int64),
+            self.edges,
+            *_rows(inputs),
+            *_rows(outputs),
+            _joined(self.needs),
+            _joined(self.readers),
+            self.first,
+            self.starts,
+            self.ends,
+            self.done,
+        )
+        if (self.done < self.counts).any():
+            raise DeadlockError(cycle_of_waits(self._waits()))
+        spans = list(zip(self.first[:-1].tolist(), self.first[1:].tolist(), strict=True))
+        return Replay(
+            plan,
+            self.images,
+            tuple(self.starts[low:high] for low, high in spans),
+            tuple(self.ends[low:high] for low, high in spans),
+        )
+
+    def _waits(self) -> dict[int, Wait]:
+        """What the next step of every stage that is not done waits for."""
+        waits: dict[int, Wait] = {}
+        for stage, (done, count) in enumerate(zip(self.done.tolist(), self.counts.tolist(), strict=True)):
+            wait = self._wait(stage, done) if done < count else None
+            if wait is not None:
+                waits[stage] = wait
+        return waits
+
+    def _wait(self, stage: int, step: int) -> Wait | None:
+        from imcflow.passes.pipelining.replay_kernel import freeing_step, known_needs
+
+        names = [entry.name for entry in self.plan.network.stages]
+        per_image, needs, readers = self.per_image.tolist(), _joined(self.needs), _joined(self.readers)
+        for key, edge in zip(self.keys, self.edges, strict=True):
+            producer = self.plan.producer(key)
+            if key[0] == stage:
+                needed = int(known_needs(step, per_image[stage], edge, per_image[producer], needs))
+                if needed >= self.done[producer]:
+                    return Wait(stage, names[stage], step, producer, names[producer], needed)
+        for key, edge in zip(self.keys, self.edges, strict=True):
+            slots = self.plan.capacities.get(key)
+            if slots is not None and self.plan.producer(key) == stage and step >= slots:
+                reader = int(freeing_step(step - slots, per_image[stage], edge, per_image[key[0]], readers))
+                if reader >= self.done[key[0]]:
+                    return Wait(stage, names[stage], step, key[0], names[key[0]], reader, slots)
         return None
 
-    def _step(self, stage: int) -> None:
-        starts, ends = self.starts[stage], self.ends[stage]
-        step = len(ends)
-        copies = self.plan.copies[stage]
-        start = starts[-1] if step else 0
-        if step >= copies:
-            start = max(start, ends[step - copies])
-        for item in self.inputs[stage]:
-            start = max(start, self.ends[item.producer][item.needs[step]] + item.link)
-        free = 0
-        for output in self.outputs[stage]:
-            if step >= output.slots and (reader := output.frees[step - output.slots]) >= 0:
-                free = max(free, self.ends[output.consumer][reader])
-        if self.plan.write_rule is WriteRule.BEFORE_START:
-            start = max(start, free)
-        starts.append(start)
-        ends.append(max(start + self.plan.step_ticks[stage], free))
+
+def _begins(tables: Sequence[Ints]) -> list[int]:
+    """Where each table begins when all are joined."""
+    return [0, *np.cumsum([len(table) for table in tables]).tolist()][: len(tables)]
 
 
-def _arrays(times: Sequence[list[int]]) -> tuple[Ints, ...]:
-    return tuple(np.array(entry, dtype=np.int64) for entry in times)
+def _joined(tables: Sequence[Ints]) -> Ints:
+    return np.concatenate(tables) if tables else np.zeros(0, np.int64)
+
+
+def _rows(lists: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
+    """Lists of different lengths as one array, and where each begins and the last one ends."""
+    begins = np.cumsum([0, *(len(row) for row in lists)]).astype(np.int64)
+    return np.array([item for row in lists for item in row], np.int64), begins
 
 
 def replay_bounded(plan: PipelinePlan, images: int = 1) -> Replay:

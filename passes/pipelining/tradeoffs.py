@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from imcflow.passes.pipelining.buffers import BufferScheme, memory_values, peak_slots, size_buffers
+from imcflow.passes.pipelining.buffers import BufferScheme, memory_values, size_buffers
 from imcflow.passes.pipelining.plan import EdgeKey, PipelinePlan, plan_pipeline
-from imcflow.passes.pipelining.replay import replay, replay_unbounded
+from imcflow.passes.pipelining.replay import replay
 from imcflow.passes.pipelining.replication import Replication, replicate_for_interval
-from imcflow.passes.pipelining.windows import Handshake
+from imcflow.runtime.pipeline.dataflow import Handshake
 from imcflow.runtime.pipeline.deadlock import DeadlockError
 
 
@@ -37,20 +37,41 @@ class MemoryPoint:
 
 
 def without_deadlock(plan: PipelinePlan, images: int = 2) -> PipelinePlan:
-    """The plan with the full rings of every cycle of waits enlarged until none is left.
+    """The plan with the full rings of every cycle of waits enlarged until none is left, and no further.
 
-    Ends because rings as large as the whole stream never fill.
+    No ring grows beyond the peak of the schedule with unbounded memory; with all rings at their peaks nothing waits, so
+    this ends. Rings that grew are then shortened as far as no cycle comes back, the ones with most to win first.
     """
     slots = dict(plan.capacities)
-    while True:
+    peaks = size_buffers(plan, BufferScheme.EXACT, images)
+    while (waits := _cycle(plan, slots, images)) is not None:
         trial = plan.with_capacities(slots)
-        try:
-            replay(trial, images)
-        except DeadlockError as error:
-            for key in _full_rings(trial, error):
-                slots[key] += max(1, slots[key] // 8)
-            continue
-        return trial
+        growing = [key for key in _full_rings(trial, waits) if slots[key] < peaks[key]]
+        if not growing:
+            raise waits
+        for key in growing:
+            slots[key] = min(peaks[key], slots[key] + max(1, slots[key] // 8))
+    growth = {key: count - plan.capacities[key] for key, count in slots.items()}
+    values = {key: count * plan.network.stages[plan.producer(key)].channels for key, count in growth.items() if count}
+    for key in sorted(values, key=lambda key: -values[key]):
+        low, high = plan.capacities[key], slots[key]
+        while low < high:
+            middle = (low + high) // 2
+            if _cycle(plan, slots | {key: middle}, images) is None:
+                high = middle
+            else:
+                low = middle + 1
+        slots[key] = high
+    return plan.with_capacities(slots)
+
+
+def _cycle(plan: PipelinePlan, slots: dict[EdgeKey, int], images: int) -> DeadlockError | None:
+    """The deadlock of a stream with these rings; None if it ends."""
+    try:
+        replay(plan.with_capacities(slots), images)
+    except DeadlockError as error:
+        return error
+    return None
 
 
 def _full_rings(plan: PipelinePlan, error: DeadlockError) -> list[EdgeKey]:
@@ -66,22 +87,22 @@ def _full_rings(plan: PipelinePlan, error: DeadlockError) -> list[EdgeKey]:
 def memory_points(
     plan: PipelinePlan, *, images: int = 4, fractions: Sequence[float] = (0.75, 0.5, 0.25, 0.1)
 ) -> list[MemoryPoint]:
-    """Full maps, rows, exact peaks, the ring minima, and rings in between, each replayed.
+    """Full maps, rows if the handshake is by pixels, exact peaks, the ring minima, and rings in between, each replayed.
 
     Args:
         plan: its buffers, if any, are ignored.
         images: length of the stream.
         fractions: of the way from line buffers to the peak; bypasses always have their peak.
     """
-    free = replay_unbounded(plan, images)
     low = size_buffers(plan, BufferScheme.LINES, images)
-    high = {key: max(peak_slots(free, key), low[key]) for key in plan.edges()}
-    rows = replace(plan, handshake=Handshake.ROW)
+    high = size_buffers(plan, BufferScheme.EXACT, images)
     candidates = [
         ("full maps", plan.with_capacities(size_buffers(plan, BufferScheme.FULL_MAP, images))),
-        ("rows", rows.with_capacities(size_buffers(rows, BufferScheme.EXACT, images))),
         ("exact peaks", plan.with_capacities(high)),
     ]
+    if plan.handshake is Handshake.PIXEL:
+        rows = replace(plan, handshake=Handshake.ROW)
+        candidates.insert(1, ("rows", rows.with_capacities(size_buffers(rows, BufferScheme.EXACT, images))))
     for fraction in fractions:
         between = {key: low[key] + round(fraction * (high[key] - low[key])) for key in low}
         candidates.append((f"{fraction:.0%} of the slack", without_deadlock(plan.with_capacities(between), images)))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 
 import numpy as np
@@ -20,15 +19,9 @@ from numpy.typing import NDArray
 
 from imcflow.passes.pipelining.crossbars import Patch
 from imcflow.passes.pipelining.layers import Axis, Edge, Stage
+from imcflow.runtime.pipeline.dataflow import Handshake
 
 Ints = NDArray[np.int64]
-
-
-class Handshake(Enum):
-    """When written pixels become visible and read ones free: pixel by pixel, or by whole rows."""
-
-    PIXEL = "pixel"
-    ROW = "row"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +75,9 @@ def edge_tables(
     if handshake is Handshake.ROW:
         need = (need // bands + 1) * bands - 1
         last_reader = np.where(last_reader < 0, -1, (last_reader // len(columns) + 1) * len(columns) - 1)
+    elif handshake is Handshake.IMAGE:
+        need = np.full_like(need, len(last_reader) - 1)
+        last_reader = np.where(last_reader < 0, -1, len(need) - 1)
     return EdgeTables(need, last_reader)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.pipeline.dataflow import HOST
+from imcflow.runtime.pipeline.dataflow import HOST, Handshake
 from imcflow.runtime.pipeline.isa import CoreOpcode, stream_lines
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ def dataflow_text(program: Program) -> str:
         tensor = program.tensors[channel.tensor]
         target = "host" if channel.consumer == HOST else f"core {channel.consumer}"
         (rows, columns), (down, across), (top, left) = channel.size, channel.strides, channel.pads
+        together = "" if channel.handshake is Handshake.PIXEL else f" by {channel.handshake}s"
         lines.append(
             f"channel {number}: core {channel.producer} -> {target}, {channel.slots} slots of {tensor.shape[0]} values,"
             f" window {rows}x{columns} stride {down}x{across} padding {top},{left}"
-            f"{' by rows' if channel.by_rows else ''}, {channel.link_ticks} link ticks  ; {tensor.name}"
+            f"{together}, {channel.link_ticks} link ticks  ; {tensor.name}"
         )
     for number, core in enumerate(dataflow.cores):
         sites = ", ".join(map(str, core.sites)) or "none"

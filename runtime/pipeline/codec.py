@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.json_fields import Fields, as_integer
+from imcflow.runtime.json_fields import Fields, as_integer, shown
 from imcflow.runtime.limits import MAX_CELLS, MAX_ELEMENTS, MAX_GEOMETRY, MAX_STEPS, MAX_TENSORS
 from imcflow.runtime.pipeline.check import MAX_COPIES, MAX_TICKS
-from imcflow.runtime.pipeline.dataflow import Channel, Core, Dataflow, Prediction
+from imcflow.runtime.pipeline.dataflow import Channel, Core, Dataflow, Handshake, Prediction
 from imcflow.runtime.pipeline.isa import CORE_INSTRUCTION_BYTES, core_instruction_dtype
 
 if TYPE_CHECKING:
@@ -113,9 +113,17 @@ def _channel(fields: Fields) -> Channel:
         size=(size[0], size[1]),
         strides=(strides[0], strides[1]),
         pads=(pads[0], pads[1]),
-        by_rows=fields.flag("by_rows"),
+        handshake=_handshake(fields),
         link_ticks=fields.integer("link_ticks", 0, MAX_TICKS),
     )
+
+
+def _handshake(fields: Fields) -> Handshake:
+    text = fields.text("handshake")
+    try:
+        return Handshake(text)
+    except ValueError as error:
+        raise ProgramError(f"{fields.where}: handshake must be {', '.join(Handshake)}, got {shown(text)}") from error
 
 
 def _prediction(fields: Fields) -> Prediction:

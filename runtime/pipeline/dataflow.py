@@ -9,6 +9,7 @@ Specification: `docs/instruction-stream.md`, section 10.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ HOST = -1
 """Consumer of the channels that carry results out of the machine."""
 INPUT_CORE = 0
 """The core that streams the input."""
+
+
+class Handshake(StrEnum):
+    """When written pixels become visible and read ones free: one by one, by lines of the fast axis, by maps."""
+
+    PIXEL = "pixel"
+    ROW = "row"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Channel:
         size: (rows, columns) of producer pixels under the window of one consumer pixel, gaps of dilation included.
         strides: (rows, columns) from one window to the next.
         pads: (top, left): windows start this far outside of the map.
-        by_rows: pixels become visible and free by whole rows (the fast axis) instead of one by one.
+        handshake: what becomes visible and free at once.
         link_ticks: from the end of the producer's step to the arrival.
     """
 
@@ -44,7 +53,7 @@ class Channel:
     size: tuple[int, int] = (1, 1)
     strides: tuple[int, int] = (1, 1)
     pads: tuple[int, int] = (0, 0)
-    by_rows: bool = False
+    handshake: Handshake = Handshake.PIXEL
     link_ticks: int = 0
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imcflow.runtime.pipeline.dataflow import Handshake
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,9 +64,12 @@ def channel_tables(
     unread = (slow_reader[:, None] < 0) | (fast_reader[None, :] < 0)
     reader = np.where(unread, -1, slow_reader[:, None] * target[fast] + fast_reader[None, :])
     reader = np.maximum.accumulate(reader.ravel())
-    if channel.by_rows:
+    if channel.handshake is Handshake.ROW:
         need = need // source[fast] * source[fast] + source[fast] - 1
         reader = np.where(reader < 0, -1, reader // target[fast] * target[fast] + target[fast] - 1)
+    elif channel.handshake is Handshake.IMAGE:
+        need = np.full_like(need, source[0] * source[1] - 1)
+        reader = np.where(reader < 0, -1, target[0] * target[1] - 1)
     freed = np.searchsorted(reader, np.arange(-1, target[0] * target[1], dtype=np.int64), side="right")
     return ChannelTables(source[0] * source[1], need, freed.astype(np.int64))
 

@@ -21,7 +21,7 @@ from imcflow.lowering.onnx.importer import import_model
 from imcflow.runtime.pipeline.machine import machine_of, run_ticks
 
 TARGET = "dimc-256x256-mesh"
-OPTIONS = ("", "buffers=lines", "handshake=row", "fast-axis=columns", "buffers=full input-rate=2")
+OPTIONS = ("", "buffers=lines", "handshake=row", "handshake=image", "fast-axis=columns", "buffers=full input-rate=2")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

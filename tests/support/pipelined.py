@@ -7,7 +7,6 @@ from pathlib import Path
 
 import imcflow
 from imcflow.passes.pipelining.plan import PipelinePlan
-from imcflow.passes.pipelining.windows import Handshake
 from imcflow.runtime.pipeline.dataflow import Channel, Core, Dataflow, Prediction
 from imcflow.runtime.pipeline.geometry import ChannelTables, channel_tables
 from imcflow.runtime.pipeline.isa import CoreBody, encode_stream
@@ -104,7 +103,7 @@ def machine_of_plan(plan: PipelinePlan) -> Machine:
             (axes[0].size, axes[1].size),
             (axes[0].stride, axes[1].stride),
             (axes[0].pad, axes[1].pad),
-            plan.handshake is Handshake.ROW,
+            plan.handshake,
             plan.link_ticks.get(key, 0),
         )
         source = stages[producer]

@@ -3,11 +3,14 @@
 // RUN: imc-opt %s -p 'imc-replicate-layers{interval=8},imc-pipeline-layers{buffers=lines input-rate=1}' | filecheck %s --check-prefix=LINES
 // RUN: imc-opt %s -p 'imc-replicate-layers{interval=8},imc-pipeline-layers{buffers=full}' | filecheck %s --check-prefix=FULL
 // RUN: imc-opt %s -p 'imc-replicate-layers{interval=8},imc-pipeline-layers{buffer-bits=72}' | filecheck %s --check-prefix=BITS
+// RUN: imc-opt %s -p 'imc-replicate-layers{interval=8},imc-pipeline-layers{handshake=image}' | filecheck %s --check-prefix=IMAGES
+// RUN: not imc-opt %s -p 'imc-pipeline-layers{handshake=map}' 2>&1 | filecheck %s --check-prefix=HANDSHAKE
 // RUN: not imc-opt %s -p 'imc-pipeline-layers{buffers=none}' 2>&1 | filecheck %s --check-prefix=UNKNOWN
 // RUN: not imc-opt %s -p 'imc-pipeline-layers{buffer-bits=70}' 2>&1 | filecheck %s --check-prefix=SMALL
 // RUN: not imc-opt %s -p 'imc-pipeline-layers{input-rate=-1}' 2>&1 | filecheck %s --check-prefix=NEGATIVE
 // RUN: not imc-opt %s -p 'imc-pipeline-layers{target=dimc-256x64}' 2>&1 | filecheck %s --check-prefix=FABRIC
 // UNKNOWN: imc-pipeline-layers: buffers=none is unknown; choose exact or lines or full
+// HANDSHAKE: imc-pipeline-layers: handshake=map is unknown; choose pixel or row or image
 // SMALL: imc-pipeline-layers: buffer-bits=70: the smallest buffers need 72 bits
 // NEGATIVE: imc-pipeline-layers: input-rate=-1 is negative
 // FABRIC: imc-pipeline-layers: target dimc-256x64 has no fabric, which pipelined layers need
@@ -31,6 +34,13 @@
 // ROWS: "channel tensor 2 from 1 to 2 slots 10 size 2x2 strides 2x2 pads 0x0 link 0 by rows"
 // ROWS: "channel tensor 3 from 2 to 3 slots 2 size 1x1 strides 1x1 pads 0x0 link 0 by rows"
 // ROWS: "channel tensor 5 from 3 to -1 slots 0 size 1x1 strides 1x1 pads 0x0 link 0 by pixels"
+
+// A whole image at each core: two maps between neighbours, and the first image takes an interval per core.
+// IMAGES: "sites 64 crossbars_per_site 16 order rows images 16 latency 24 total 144"
+// IMAGES: "channel tensor 0 from 0 to 1 slots 30 size 3x3 strides 1x1 pads 1x1 link 0 by images"
+// IMAGES: "channel tensor 2 from 1 to 2 slots 32 size 2x2 strides 2x2 pads 0x0 link 0 by images"
+// IMAGES: "channel tensor 3 from 2 to 3 slots 8 size 1x1 strides 1x1 pads 0x0 link 0 by images"
+// IMAGES: "channel tensor 5 from 3 to -1 slots 0 size 1x1 strides 1x1 pads 0x0 link 0 by pixels"
 
 // The fewest slots.
 // LINES: "sites 64 crossbars_per_site 16 order rows images 16 latency 21 total 261"

@@ -12,6 +12,9 @@ from imcflow.passes.pipelining.buffers import BufferScheme, memory, memory_value
 from imcflow.passes.pipelining.networks import NetworkBuilder, convolution_chain, reference_network
 from imcflow.passes.pipelining.plan import PipelinePlan, simple_plan
 from imcflow.passes.pipelining.replay import replay
+from imcflow.passes.pipelining.tradeoffs import without_deadlock
+from imcflow.runtime.pipeline.dataflow import Handshake
+from imcflow.runtime.pipeline.deadlock import DeadlockError
 
 
 def resnet32(copies: tuple[int, int, int], *, lock_step: bool = False) -> PipelinePlan:
@@ -110,3 +113,34 @@ def test_layer_by_layer_figures_of_the_sheet():
     assert found[1, 1, 1].best == 1653
     assert interval_bound(resnet32((16, 4, 1))) == 1024
     assert interval_bound(replace(resnet32((16, 4, 1)), input_rate=None)) == 64
+
+
+@pytest.mark.parametrize("copies", [(1, 1, 1), (16, 4, 1)])
+def test_by_images_every_stage_works_on_an_image_of_its_own(copies: tuple[int, int, int]):
+    plan = replace(resnet32(copies), handshake=Handshake.IMAGE, input_rate=None)
+    interval = max(plan.stage_steps(stage) / plan.copies[stage] for stage in range(1, len(plan.network.stages)))
+    sized = plan.with_capacities(size_buffers(plan, BufferScheme.EXACT))
+    result = replay(sized, 40)
+    assert result.interval_ticks == interval
+    assert result.latency_ticks == replay(plan, 1).latency_ticks
+    single = replay(plan.with_capacities(size_buffers(plan, BufferScheme.LINES)), 40)
+    assert interval < single.interval_ticks <= 4 * interval  # a map is written or read, not both
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_rings_that_grew_out_of_a_deadlock_are_as_short_as_possible_and_no_longer_than_the_peaks(seed: int):
+    random = Random(seed)
+    builder = NetworkBuilder("random", 2, random.randint(3, 9), random.randint(3, 9))
+    last = 0
+    for index in range(random.randint(1, 3)):
+        last = builder.block(f"b{index}", last, 2, random.choice([1, 2]), project=random.random() < 0.5)
+    plan = simple_plan(builder.build())
+    low = {key: plan.tables(key).ring_minimum for key in plan.edges()}
+    peaks = size_buffers(plan, BufferScheme.EXACT)
+    found = without_deadlock(plan.with_capacities(low))
+    replay(found, 2)
+    for key, slots in found.capacities.items():
+        assert low[key] <= slots <= peaks[key]
+        if slots > low[key]:
+            with pytest.raises(DeadlockError):
+                replay(plan.with_capacities(found.capacities | {key: slots - 1}), 2)

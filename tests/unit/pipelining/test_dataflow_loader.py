@@ -81,7 +81,7 @@ HEADERS: dict[str, tuple[Callable[[Header], None], str]] = {
     "host slots": (lambda d: d["channels"][-1].update(slots=3), "leads to the host, so slots"),
     "no output": (lambda d: d["channels"][-1].update(consumer=5), "is neither the host"),
     "prediction": (lambda d: d["prediction"].update(images=0), "images must be an integer from 1"),
-    "text for a flag": (lambda d: d["channels"][0].update(by_rows="no"), "by_rows must be true or false"),
+    "unknown handshake": (lambda d: d["channels"][0].update(handshake="map"), "handshake must be pixel, row, image"),
 }
 
 

@@ -14,7 +14,7 @@ from imcflow.passes.pipelining.instances import small_pipeline
 from imcflow.passes.pipelining.networks import convolution_chain
 from imcflow.passes.pipelining.plan import PipelinePlan, simple_plan
 from imcflow.passes.pipelining.replay import replay, replay_bounded
-from imcflow.passes.pipelining.windows import Handshake
+from imcflow.runtime.pipeline.dataflow import Handshake
 from imcflow.runtime.pipeline.deadlock import DeadlockError
 from imcflow.runtime.pipeline.machine import run_ticks
 

@@ -26,6 +26,9 @@ CHOICES = {
     "rows": ("interval=30", "handshake=row"),
     "lines": ("interval=30", "buffers=lines"),
     "full": ("interval=5", "buffers=full input-rate=3"),
+    "images": ("interval=7", "handshake=image"),
+    "images, one map each": ("interval=30", "handshake=image buffers=lines"),
+    "images, little memory": ("interval=30", "handshake=image buffer-bits=2500"),
     "little memory": ("interval=30", "buffer-bits=900"),
 }
 

@@ -12,7 +12,8 @@ from imcflow.passes.pipelining.layers import Axis, Edge, Network, Stage
 from imcflow.passes.pipelining.networks import NetworkBuilder, convolution_chain, reference_network
 from imcflow.passes.pipelining.plan import PipelinePlan, WriteRule, simple_plan
 from imcflow.passes.pipelining.replay import Replay, replay, replay_bounded, replay_unbounded
-from imcflow.passes.pipelining.windows import Handshake, line_buffer_pixels
+from imcflow.passes.pipelining.windows import line_buffer_pixels
+from imcflow.runtime.pipeline.dataflow import Handshake
 from imcflow.runtime.pipeline.deadlock import DeadlockError
 
 TICKS = [
