@@ -19,7 +19,7 @@ from imcflow.dialect.types import integer_element_of, is_float, shape_of, value_
 from imcflow.passes.units import SEPARATE, bind
 
 if TYPE_CHECKING:
-    from xdsl.ir import Operation
+    from xdsl.ir import Operation, SSAValue
 
     from imcflow.runtime.program import MacroSummary
     from imcflow.targets.ap import ApUnits
@@ -85,7 +85,7 @@ def unit_for(op: Operation, units: ApUnits) -> Unit:
     if any(is_float(value) for value in (*op.operands, *op.results)):
         return Unit.DIGITAL
     if isinstance(op, Conv2dOp | GemmOp):
-        return Unit.AP if _has_small_constant_weights(op) else Unit.DIGITAL
+        return Unit.AP if has_small_constant_weights(op) else Unit.DIGITAL
     if isinstance(op, MaxPoolOp):
         return Unit(units.max_pool)
     if isinstance(op, SumPoolOp):
@@ -100,15 +100,20 @@ def crossbar_unit_for(op: Operation, macro: MacroSummary) -> Unit:
     """Return the unit that executes an op on a target with these macros."""
     if not isinstance(op, Conv2dOp | GemmOp) or any(is_float(value) for value in (*op.operands, *op.results)):
         return Unit.DIGITAL
-    least, greatest = value_range(integer_element_of(op.input))
-    if isinstance(op, Conv2dOp) and any(op.pads.iter_values()):
-        pad = op.pad_value.value.data
-        least, greatest = min(least, pad), max(greatest, pad)
-    bits = max(greatest.bit_length(), (-least - 1).bit_length() if least < 0 else 0) + (least < 0)
-    return Unit.CROSSBAR if bits <= macro.activation_bits and _has_small_constant_weights(op) else Unit.DIGITAL
+    pads = [op.pad_value.value.data] if isinstance(op, Conv2dOp) and any(op.pads.iter_values()) else []
+    fits = activation_bits(op.input, *pads) <= macro.activation_bits
+    return Unit.CROSSBAR if fits and has_small_constant_weights(op) else Unit.DIGITAL
 
 
-def _has_small_constant_weights(op: Conv2dOp | GemmOp) -> bool:
+def activation_bits(value: SSAValue, *pads: int) -> int:
+    """Return the bits of the digits that enter a macro: of all integers of a tensor's type, and of padding."""
+    ends = value_range(integer_element_of(value))
+    least, greatest = min(*ends, *pads), max(*ends, *pads)
+    return max(greatest.bit_length(), (-least - 1).bit_length() if least < 0 else 0) + (least < 0)
+
+
+def has_small_constant_weights(op: Conv2dOp | GemmOp) -> bool:
+    """Return whether a layer has constant weights and bias, and weights that a quantised network may have."""
     if constant_array(op.weights) is None or (op.bias is not None and constant_array(op.bias) is None):
         return False
     least, greatest = value_range(integer_element_of(op.weights))

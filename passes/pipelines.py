@@ -30,7 +30,9 @@ CROSSBAR_LEVELS = (
 """From the quantised level to the program level of crossbar macros."""
 
 PIPELINED_LEVELS = (
-    *CROSSBAR_LEVELS[:2],
+    CROSSBAR_LEVELS[0],
+    "imc-defer-sums{{target={target}}}",
+    CROSSBAR_LEVELS[1],
     "imc-replicate-layers{{target={target}}}",
     "imc-pipeline-layers{{target={target}}}",
     *CROSSBAR_LEVELS[3:],

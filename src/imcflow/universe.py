@@ -39,6 +39,7 @@ PASSES: dict[str, str] = {
     "imc-unsign-activations": "imcflow.passes.imc_unsign_activations:ImcUnsignActivations",
     "imc-factor-weights": "imcflow.passes.imc_factor_weights:ImcFactorWeights",
     "imc-assign-units": "imcflow.passes.imc_assign_units:ImcAssignUnits",
+    "imc-defer-sums": "imcflow.passes.imc_defer_sums:ImcDeferSums",
     "imc-unroll": "imcflow.passes.imc_unroll:ImcUnroll",
     "imc-reduce-arithmetic": "imcflow.passes.imc_reduce_arithmetic:ImcReduceArithmetic",
     "imc-map-crossbar": "imcflow.passes.imc_map_crossbar:ImcMapCrossbar",
