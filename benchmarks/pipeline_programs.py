@@ -9,15 +9,16 @@ out without them; ResNet-18 (224 x 224) has generated ternary weights. One tick 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from report import Report, Row, run_tables
 from resnet18 import write_resnet18
 
 import imcflow
@@ -28,36 +29,20 @@ from imcflow.runtime.pipeline.execute import run_pipelined
 from imcflow.runtime.pipeline.machine import machine_of
 from imcflow.runtime.pipeline.report import PipelineReport, pipeline_report, trace_program
 from imcflow.runtime.program import Program
-from imcflow.tools.output import table
 
 MODELS = Path(__file__).resolve().parent.parent.parent / "shared" / "models"
 TARGET = "dimc-256x256-mesh"
 IMAGES = 16
 SLOWEST = 1 << 20
 """An interval so long that every layer has one copy."""
+CHOICES = (
+    ("one copy", f"interval={SLOWEST}", ""),
+    ("1,024 crossbars", "", ""),
+    ("1,024 crossbars, by images", "", "handshake=image"),
+)
+"""Label, options of imc-replicate-layers, options of imc-pipeline-layers."""
 
-Row = dict[str, object]
 Images = dict[str, np.ndarray]
-
-
-class Report:
-    """Tables as they are printed, and the figures that miss their bar."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, list[Row]] = {}
-        self.misses: list[str] = []
-
-    def add(self, title: str, rows: Sequence[Row]) -> None:
-        """Print a table and keep it."""
-        self.tables[title] = list(rows)
-        if rows:
-            print(f"\n{title}\n")
-            print(table(list(rows[0]), [list(row.values()) for row in rows]), flush=True)
-
-    def require(self, holds: bool, figure: str) -> None:
-        """Record a figure that misses its bar."""
-        if not holds:
-            self.misses.append(figure)
 
 
 class Case:
@@ -122,17 +107,31 @@ def cases(folder: Path) -> list[Case]:
     return found
 
 
+_folder = TemporaryDirectory()
+
+
+@cache
+def all_cases() -> list[Case]:
+    """All networks, prepared once."""
+    return cases(Path(_folder.name))
+
+
+def chosen(report: Report) -> list[Case]:
+    """The networks that the command line names."""
+    return [case for case in all_cases() if case.name.startswith(tuple(report.options.network or [""]))]
+
+
 def figures(program: Program) -> PipelineReport:
     """Measured tick by tick."""
     return pipeline_report(program, trace_program(program, IMAGES))
 
 
-def networks(report: Report, chosen: Sequence[Case]) -> None:
+def networks(report: Report) -> None:
     """One copy of each layer, then all 1,024 crossbars: measured and predicted ticks, against layer by layer."""
     rows: list[Row] = []
-    for case in chosen:
-        for label, replicate in (("one copy", f"interval={SLOWEST}"), ("1,024 crossbars", "")):
-            program = case.compiled(replicate)
+    for case in chosen(report):
+        for label, replicate, pipeline in CHOICES:
+            program = case.compiled(replicate, pipeline)
             found = figures(program)
             predicted = found.predicted or (0, 0)
             rows.append(
@@ -145,6 +144,8 @@ def networks(report: Report, chosen: Sequence[Case]) -> None:
                     "predicted": predicted[0],
                     "16 images": found.total_ticks,
                     "predicted 16": predicted[1],
+                    "in flight": found.images_in_flight,
+                    "buffer Kibit": round(sum(ring.bits for ring in found.channels) / 1024),
                     "us": found.latency_us,
                     "images/s": round(found.images_per_second),
                     "layer by layer/s": round(found.layer_by_layer_per_second),
@@ -158,14 +159,14 @@ def networks(report: Report, chosen: Sequence[Case]) -> None:
     report.add(f"streams of {IMAGES} images, 100 ns per crossbar operation", rows)
 
 
-def integers(report: Report, chosen: Sequence[Case]) -> None:
+def integers(report: Report) -> None:
     """Sixteen images through the rings against the same steps one after the other and golden results."""
     rows: list[Row] = []
-    for case in chosen:
-        for label, replicate in (("one copy", f"interval={SLOWEST}"), ("1,024 crossbars", "")):
+    for case in chosen(report):
+        for label, replicate, pipeline in CHOICES:
             if case.name == "ResNet-18 224" and label == "one copy":
                 continue  # the same steps with smaller turns: ten times as long
-            program = case.compiled(replicate)
+            program = case.compiled(replicate, pipeline)
             begun = time.process_time()
             expected = run_program(program, case.images)
             layers = time.process_time() - begun
@@ -182,6 +183,7 @@ def integers(report: Report, chosen: Sequence[Case]) -> None:
                     "values": expected[name].size,
                     "differ from layers": wrong,
                     "from golden": golden,
+                    "in flight": run.images_in_flight,
                     "pixels": run.pixels,
                     "turns": run.bursts,
                     "CPU s": seconds,
@@ -194,10 +196,10 @@ def integers(report: Report, chosen: Sequence[Case]) -> None:
     report.add(f"{IMAGES} images through the rings", rows)
 
 
-def deadlocks(report: Report, chosen: Sequence[Case]) -> None:
+def deadlocks(report: Report) -> None:
     """Every ring in turn one pixel below its window: both the runtime and the tick machine name the waits."""
     rows: list[Row] = []
-    for case in chosen:
+    for case in chosen(report):
         if case.name == "ResNet-18 224":
             continue
         program = case.compiled(f"interval={SLOWEST}", "buffers=lines")
@@ -238,10 +240,10 @@ def outcomes(program: Program, images: Images) -> list[str]:
     return texts
 
 
-def options(report: Report, chosen: Sequence[Case]) -> None:
+def options(report: Report) -> None:
     """Buffers, handshake and fast axis as options of the pass, measured on the compiled programs."""
     rows: list[Row] = []
-    for case in chosen:
+    for case in chosen(report):
         if case.name not in ("ResNet-8 int8", "digits"):
             continue
         for text in ("", "buffers=lines", "buffers=full", "handshake=row", "fast-axis=columns"):
@@ -259,10 +261,10 @@ def options(report: Report, chosen: Sequence[Case]) -> None:
     report.add("options of imc-pipeline-layers", rows)
 
 
-def growth(report: Report, chosen: Sequence[Case]) -> None:
+def growth(report: Report) -> None:
     """The bottleneck of each program, and what another copy buys, by running the machine with it."""
     rows: list[Row] = []
-    for case in chosen:
+    for case in chosen(report):
         found = figures(case.compiled(f"interval={SLOWEST}"))
         for entry in found.growth[:2]:
             rows.append(
@@ -280,7 +282,7 @@ def growth(report: Report, chosen: Sequence[Case]) -> None:
     report.add("what another copy buys", rows)
 
 
-TABLES: dict[str, Callable[[Report, Sequence[Case]], None]] = {
+TABLES = {
     "networks": networks,
     "integers": integers,
     "deadlocks": deadlocks,
@@ -289,26 +291,14 @@ TABLES: dict[str, Callable[[Report, Sequence[Case]], None]] = {
 }
 
 
+def more_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of networks."""
+    parser.add_argument("--network", action="append", help="only networks whose name begins so")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the chosen tables; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help=f"default: all of {', '.join(TABLES)}")
-    parser.add_argument("--network", action="append", help="only networks whose name begins so")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a figure misses its bar")
-    given = parser.parse_args(arguments)
-    report = Report()
-    with TemporaryDirectory() as folder:
-        prefixes = tuple(given.network or [""])
-        chosen = [case for case in cases(Path(folder)) if case.name.startswith(prefixes)]
-        for name in given.tables or TABLES:
-            TABLES[name](report, chosen)
-    if given.json:
-        content = {"tables": report.tables, "misses": report.misses}
-        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    for miss in report.misses:
-        print(f"misses its bar: {miss}", file=sys.stderr)
-    return 1 if given.check and report.misses else 0
+    return run_tables(__doc__, TABLES, arguments, more_options)
 
 
 if __name__ == "__main__":

@@ -40,12 +40,22 @@ class Counts:
         self.done = [0] * len(machine.bodies)
         self.pixels = [body.pixels for body in machine.bodies]
         self.totals = [pixels * images for pixels in self.pixels]
+        self.limits = list(self.totals)
+        """Pixels beyond which a core does not go for now."""
         self.outputs = [machine.outputs(core) for core in range(len(machine.bodies))]
         self._needs = {number: tables.need.tolist() for number, tables in machine.tables.items()}
         self._freed = {number: tables.freed.tolist() for number, tables in machine.tables.items()}
         self._sources = {number: (channels[number].producer, machine.tables[number].pixels) for number in self._needs}
         self._readers = {number: (channels[number].consumer, channels[number].slots) for number in self._needs}
         self._inputs = [body.receives for body in machine.bodies]
+
+    def begun(self) -> int:
+        """Return of how many images the input unit has sent a pixel."""
+        return -(-self.done[INPUT_CORE] // self.pixels[INPUT_CORE])
+
+    def finished(self) -> int:
+        """Return how many images all cores are done with."""
+        return min(done // pixels for done, pixels in zip(self.done, self.pixels, strict=True))
 
     def free(self, number: int) -> int:
         """Return how many pixels of the stream have left the ring of a channel, or leave it on arrival."""
@@ -56,10 +66,10 @@ class Counts:
     def possible(self, core: int) -> int:
         """Return how many pixels a core can do now: as many as have all their inputs and a slot, of one image."""
         at = self.done[core]
-        if at == self.totals[core]:
+        if at >= self.limits[core]:
             return 0
         image, pixel = divmod(at, self.pixels[core])
-        most = self.pixels[core] - pixel
+        most = min(self.pixels[core] - pixel, self.limits[core] - at)
         for number in self._inputs[core]:
             producer, source = self._sources[number]
             most = min(most, bisect_left(self._needs[number], self.done[producer] - image * source) - pixel)

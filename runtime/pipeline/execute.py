@@ -14,7 +14,7 @@ from imcflow.runtime.execution.inputs import checked_inputs
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.pipeline.cores import Counts, InputWorker, Rings, Worker, workers_of
 from imcflow.runtime.pipeline.dataflow import HOST, INPUT_CORE
-from imcflow.runtime.pipeline.machine import Machine, deadlock, machine_of
+from imcflow.runtime.pipeline.machine import Clock, Machine, deadlock, machine_of
 from imcflow.runtime.pipeline.steps import host_steps
 from imcflow.runtime.program import DigitalOp
 
@@ -41,6 +41,8 @@ class PipelinedRun:
         bursts: turns in which some core computed something.
         pixels: pixels computed by all cores.
         peaks: by channel, most pixels that were in its ring at once.
+        images_in_flight: most images of a lane under way at the end of an interval: begun by the input unit, and not
+            yet done by all cores.
     """
 
     outputs: Arrays
@@ -49,6 +51,7 @@ class PipelinedRun:
     bursts: int
     pixels: int
     peaks: dict[int, int]
+    images_in_flight: int
 
 
 def run_pipelined(
@@ -81,6 +84,8 @@ def run_pipelined(
     if lanes < 1 or batch % lanes:
         raise InputError(f"a batch of {batch} images does not divide into {lanes} lanes")
     images = batch // lanes
+    from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
+
     machine = machine_of(program, dataflow)
     before, after = host_steps(program, list(machine.bodies))
     tensors: dict[int, NDArray[Any]] = dict(arrays)
@@ -98,7 +103,9 @@ def run_pipelined(
         )
     rings, collected = _buffers(program, machine, images, lanes)
     stream = _Stream(machine, workers, images, rings, collected)
-    stream.run(on_progress)
+    # Turns are short: threads of the matrix library would wait for each other longer than they work.
+    with threadpool_limits(limits=1, user_api="blas"):
+        stream.run(on_progress)
     for number, pixels in collected.items():
         tensor = dataflow.channels[number].tensor
         maps = pixels.transpose(2, 0, 3, 1).reshape(batch, *program.tensors[tensor].shape)
@@ -107,7 +114,8 @@ def run_pipelined(
         _run_on_host(program, number, tensors, batch)
     outputs = {port.name: tensors[port.tensor].astype(np.dtype(port.model_dtype)) for port in program.outputs}
     named = {program.tensors[tensor].name: array for tensor, array in tensors.items()}
-    return PipelinedRun(outputs, named, images, stream.bursts, sum(stream.counts.totals), stream.peaks)
+    pixels = sum(stream.counts.totals)
+    return PipelinedRun(outputs, named, images, stream.bursts, pixels, stream.peaks, stream.in_flight)
 
 
 class _Stream:
@@ -118,6 +126,7 @@ class _Stream:
         self.rings, self.collected = rings, collected
         self.counts = Counts(machine, images)
         self.bursts = 0
+        self.in_flight = 0
         self.peaks = dict.fromkeys(rings, 0)
         channels = machine.dataflow.channels
         self._neighbours = [
@@ -127,11 +136,29 @@ class _Stream:
         ]
 
     def run(self, on_progress: OnProgress | None) -> None:
-        """Run to the end.
+        """Run to the end, one interval of the clock after the other.
+
+        Within an interval cores do what they can, in whatever order; at its end they have done what the control units
+        have done by then, so as many images are under way, and the rings hold what they hold at that tick.
 
         Raises:
             DeadlockError: nothing moves any more.
         """
+        counts = self.counts
+        clock = Clock(self.machine, self.images) if self.images else None
+        interval = _interval(self.machine)
+        tick = 0
+        while clock is not None and counts.done != counts.totals:
+            tick += interval
+            moves = clock.run(tick)
+            counts.limits = clock.ended if moves else list(counts.totals)
+            self._advance(on_progress)
+            self.in_flight = max(self.in_flight, counts.begun() - counts.finished())
+            if not moves or counts.done != counts.limits:
+                raise deadlock(self.machine, self.images, counts.done)
+
+    def _advance(self, on_progress: OnProgress | None) -> None:
+        """Let cores take turns until none can do anything any more."""
         counts, last = self.counts, len(self.workers) - 1
         queue = deque(range(len(self.workers)))
         queued = set(queue)
@@ -148,8 +175,6 @@ class _Stream:
                     queued.add(other)
             if on_progress is not None and self.bursts % _REPORT_EVERY == 0:
                 on_progress(counts.done[last], counts.totals[last], self.machine.dataflow.cores[last].name)
-        if counts.done != counts.totals:
-            raise deadlock(self.machine, self.images, counts.done)
 
     def _burst(self, core: int, pixels: int) -> None:
         worker, first = self.workers[core], self.counts.done[core]
@@ -159,6 +184,12 @@ class _Stream:
         self.bursts += 1
         for number in self.counts.outputs[core]:
             self.peaks[number] = max(self.peaks[number], self.counts.done[core] - self.counts.free(number))
+
+
+def _interval(machine: Machine) -> int:
+    """Ticks in which the slowest core does an image."""
+    cores = zip(machine.bodies, machine.dataflow.cores, strict=True)
+    return max(-(-body.pixels * core.ticks // core.copies) for body, core in cores)
 
 
 def _buffers(program: Program, machine: Machine, images: int, lanes: int) -> tuple[Rings, Rings]:

@@ -144,20 +144,33 @@ def run_ticks(machine: Machine, images: int) -> TickTrace:
     Raises:
         DeadlockError: cores wait for each other; the message names the cycle.
     """
-    from imcflow.runtime.pipeline.machine_kernel import run
+    clock = Clock(machine, images, [body.pixels * images for body in machine.bodies])
+    if not clock.run():
+        raise deadlock(machine, images, clock.ended)
+    return TickTrace(machine, images, clock.rows(clock.starts), clock.rows(clock.ends))
 
-    cores, channels = machine.dataflow.cores, machine.dataflow.channels
-    numbers = sorted(machine.tables)
-    place = {number: at for at, number in enumerate(numbers)}
-    count = [body.pixels for body in machine.bodies]
-    first = np.concatenate([[0], np.cumsum([pixels * images for pixels in count])]).astype(np.int64)
-    starts, ends = np.full(first[-1], -1, np.int64), np.full(first[-1], -1, np.int64)
-    inputs = _lists([[place[number] for number in body.receives] for body in machine.bodies])
-    outputs = _lists([[place[number] for number in machine.outputs(core)] for core in range(len(cores))])
-    needs = _lists([machine.tables[number].need.tolist() for number in numbers])
-    freed = _lists([machine.tables[number].freed.tolist() for number in numbers])
-    fields = np.array(
-        [
+
+class Clock:
+    """Control units that run up to a tick, and go on from there.
+
+    Attributes:
+        starts, ends: ticks, int64: of every core the pixels that are kept.
+    """
+
+    def __init__(self, machine: Machine, images: int, kept: Sequence[int] | None = None) -> None:
+        """Begin with nothing done.
+
+        Args:
+            machine: cores and channels.
+            images: length of the stream, at least 1.
+            kept: pixels whose times are kept, by core; default as few as will be asked for.
+        """
+        cores, channels = machine.dataflow.cores, machine.dataflow.channels
+        numbers = sorted(machine.tables)
+        place = {number: at for at, number in enumerate(numbers)}
+        spans = _enough(machine) if kept is None else kept
+        first = np.concatenate([[0], np.cumsum(spans)]).astype(np.int64)
+        fields = [
             (
                 channels[number].producer,
                 channels[number].consumer,
@@ -166,29 +179,53 @@ def run_ticks(machine: Machine, images: int) -> TickTrace:
                 machine.tables[number].pixels,
             )
             for number in numbers
-        ],
-        np.int64,
-    ).reshape(-1, 5)
-    ended = np.zeros(len(cores), np.int64)
-    done = run(
-        images,
-        np.array(count, np.int64),
-        np.array([core.copies for core in cores], np.int64),
-        np.array([core.ticks for core in cores], np.int64),
-        fields,
-        *inputs,
-        *outputs,
-        *needs,
-        *freed,
-        first,
-        starts,
-        ends,
-        ended,
-    )
-    if not done:
-        raise deadlock(machine, images, ended.tolist())
-    spans = list(zip(first[:-1].tolist(), first[1:].tolist(), strict=True))
-    return TickTrace(machine, images, tuple(starts[a:b] for a, b in spans), tuple(ends[a:b] for a, b in spans))
+        ]
+        self.starts, self.ends = (np.full(first[-1], -1, np.int64) for _ in range(2))
+        self._started, self._ended = (np.zeros(len(cores), np.int64) for _ in range(2))
+        self._now = np.zeros(1, np.int64)
+        self._first = first
+        self._arguments = (
+            images,
+            np.array([body.pixels for body in machine.bodies], np.int64),
+            np.array([core.copies for core in cores], np.int64),
+            np.array([core.ticks for core in cores], np.int64),
+            np.array(fields, np.int64).reshape(-1, 5),
+            *_lists([[place[number] for number in body.receives] for body in machine.bodies]),
+            *_lists([[place[number] for number in machine.outputs(core)] for core in range(len(cores))]),
+            *_lists([machine.tables[number].need.tolist() for number in numbers]),
+            *_lists([machine.tables[number].freed.tolist() for number in numbers]),
+            first,
+            np.array(spans, np.int64),
+            self.starts,
+            self.ends,
+            self._started,
+            self._ended,
+            self._now,
+        )
+
+    @property
+    def ended(self) -> list[int]:
+        """Pixels of the stream done, by core."""
+        return self._ended.tolist()
+
+    def run(self, until: int | None = None) -> bool:
+        """Run up to a tick, it included, or to the end; return False if cores wait for each other for ever."""
+        from imcflow.runtime.pipeline.machine_kernel import NEVER, STUCK, run
+
+        return run(*self._arguments, NEVER if until is None else until) != STUCK
+
+    def rows(self, times: Ints) -> tuple[Ints, ...]:
+        """Return `starts` or `ends`, core by core."""
+        return tuple(times[a:b] for a, b in zip(self._first[:-1].tolist(), self._first[1:].tolist(), strict=True))
+
+
+def _enough(machine: Machine) -> list[int]:
+    """Pixels whose times may still be asked for: those under way, and those in the rings behind the core."""
+    channels = machine.dataflow.channels
+    return [
+        1 + max([machine.dataflow.cores[core].copies, *(channels[number].slots for number in machine.outputs(core))])
+        for core in range(len(machine.bodies))
+    ]
 
 
 def deadlock(machine: Machine, images: int, ended: list[int]) -> DeadlockError:

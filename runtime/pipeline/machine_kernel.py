@@ -13,6 +13,7 @@ Ints = NDArray[np.int64]
 
 PRODUCER, CONSUMER, SLOTS, LINK, PIXELS = range(5)
 NEVER = 1 << 62
+DONE, STUCK, PAUSED = range(3)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -31,11 +32,15 @@ def run(
     freed: Ints,
     first_freed: Ints,
     first: Ints,
+    spans: Ints,
     starts: Ints,
     ends: Ints,
+    started: Ints,
     ended: Ints,
-) -> bool:
-    """Run until all is done or nothing can happen any more; return whether all is done.
+    clock: Ints,
+    until: int,
+) -> int:
+    """Run until all is done, nothing can happen any more, or the clock would pass a tick; return which of these.
 
     Args:
         images: of the stream.
@@ -48,18 +53,20 @@ def run(
         needs, first_need: per channel and consumer pixel, the producer pixel it waits for.
         freed, first_freed: per channel and number of consumer pixels done, producer pixels free.
         first: of each core in `starts` and `ends`.
+        spans: pixels of each core whose times are kept there; pixel n of the stream has place n mod span.
         starts, ends: filled.
-        ended: filled: pixels done, by core.
+        started, ended: pixels begun and done, by core; advanced.
+        clock: int64 [1]: the tick at which to go on; advanced.
+        until: the last tick that is run.
     """
     cores = len(pixels)
-    started = np.zeros(cores, np.int64)
-    now = 0
     while True:
+        now = clock[0]
         # A consumer's end frees the slot that its producer's result waits for, and producers come before consumers.
         for core in range(cores - 1, -1, -1):
             while ended[core] < started[core]:
                 step = ended[core]
-                if starts[first[core] + step] + ticks[core] > now:
+                if starts[first[core] + step % spans[core]] + ticks[core] > now:
                     break
                 room = True
                 for at in range(first_output[core], first_output[core + 1]):
@@ -73,7 +80,7 @@ def run(
                         break
                 if not room:
                     break
-                ends[first[core] + step] = now
+                ends[first[core] + step % spans[core]] = now
                 ended[core] = step + 1
         for core in range(cores):
             while started[core] < pixels[core] * images and started[core] - ended[core] < copies[core]:
@@ -88,13 +95,14 @@ def run(
                         needs,
                         first_need,
                         first,
+                        spans,
                         ends,
                         ended,
                     )
                     > now
                 ):
                     break
-                starts[first[core] + started[core]] = now
+                starts[first[core] + started[core] % spans[core]] = now
                 started[core] += 1
         upcoming = NEVER
         done = True
@@ -102,20 +110,33 @@ def run(
             if ended[core] < pixels[core] * images:
                 done = False
             if ended[core] < started[core]:
-                due = starts[first[core] + ended[core]] + ticks[core]
+                due = starts[first[core] + ended[core] % spans[core]] + ticks[core]
                 if now < due < upcoming:
                     upcoming = due
             if started[core] < pixels[core] * images and started[core] - ended[core] < copies[core]:
                 due = arrival(
-                    core, started[core], pixels, channels, inputs, first_input, needs, first_need, first, ends, ended
+                    core,
+                    started[core],
+                    pixels,
+                    channels,
+                    inputs,
+                    first_input,
+                    needs,
+                    first_need,
+                    first,
+                    spans,
+                    ends,
+                    ended,
                 )
                 if now < due < upcoming:
                     upcoming = due
         if done:
-            return True
+            return DONE
         if upcoming == NEVER:
-            return False
-        now = upcoming
+            return STUCK
+        if upcoming > until:
+            return PAUSED
+        clock[0] = upcoming
 
 
 @numba.njit(cache=True, nogil=True)
@@ -129,6 +150,7 @@ def arrival(
     needs: Ints,
     first_need: Ints,
     first: Ints,
+    spans: Ints,
     ends: Ints,
     ended: Ints,
 ) -> int:
@@ -142,5 +164,5 @@ def arrival(
         needed = image * channels[channel, PIXELS] + needs[first_need[channel] + rest]
         if needed >= ended[producer]:
             return NEVER
-        latest = max(latest, ends[first[producer] + needed] + channels[channel, LINK])
+        latest = max(latest, ends[first[producer] + needed % spans[producer]] + channels[channel, LINK])
     return latest

@@ -11,6 +11,7 @@ import pytest
 import imcflow
 from imcflow.api import CompileOptions, compile_model, pipeline_text
 from imcflow.compiled import CompiledProgram
+from imcflow.runtime.pipeline.execute import run_pipelined
 from imcflow.runtime.pipeline.machine import machine_of, run_ticks
 
 TARGET = "dimc-256x256-mesh"
@@ -64,16 +65,22 @@ def test_resnet8_gives_what_its_steps_give_one_after_the_other(models_dir: Path)
 
 
 @pytest.mark.slow
-def test_resnet18_at_full_size(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("handshake", "in_flight"), [("pixel", 2), ("image", 16)])
+def test_resnet18_at_full_size(
+    handshake: str, in_flight: int, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(repository / "benchmarks"))
     sys.modules.pop("resnet18", None)
     from resnet18 import write_resnet18
 
     path = tmp_path / "resnet18.onnx"
     write_resnet18(path, ternary=True)
-    program = imcflow.compile(path, TARGET, input_types={"input": "si8"})
+    settings = {"imc-pipeline-layers.handshake": handshake}
+    program = imcflow.compile(path, TARGET, input_types={"input": "si8"}, settings=settings)
     images = np.random.default_rng(18).integers(-128, 128, (IMAGES, 3, 224, 224)).astype(np.float32)
     (expected,) = program.run({"input": images}).values()
-    (found,) = program.run_pipelined({"input": images}).outputs.values()
+    run = run_pipelined(program.program, {"input": images})
+    (found,) = run.outputs.values()
     np.testing.assert_array_equal(found, expected)
+    assert run.images_in_flight == in_flight
     check_ticks(program)

@@ -16,7 +16,7 @@ from imcflow.passes.pipelining.plan import PipelinePlan, simple_plan
 from imcflow.passes.pipelining.replay import replay, replay_bounded
 from imcflow.runtime.pipeline.dataflow import Handshake
 from imcflow.runtime.pipeline.deadlock import DeadlockError
-from imcflow.runtime.pipeline.machine import run_ticks
+from imcflow.runtime.pipeline.machine import Clock, run_ticks
 
 # size, layers, kernel, pad, ticks (sheet section 4)
 TICKS = [
@@ -104,3 +104,31 @@ def test_images_in_flight_and_interval():
     plan = simple_plan(convolution_chain(8, 3, 3, 1))
     trace = run_ticks(machine_of_plan(plan.with_capacities(size_buffers(plan, BufferScheme.EXACT))), 16)
     assert (trace.latency_ticks, trace.interval_ticks, trace.images_in_flight()) == (94, 64.0, 2)
+
+
+def test_images_in_flight_when_whole_images_are_handed_over():
+    plan = replace(simple_plan(convolution_chain(8, 5, 3, 1)), handshake=Handshake.IMAGE)
+    trace = run_ticks(machine_of_plan(plan.with_capacities(size_buffers(plan, BufferScheme.EXACT))), 16)
+    assert (trace.latency_ticks, trace.interval_ticks, trace.images_in_flight()) == (6 * 64, 64.0, 6)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_clock_that_keeps_little_stands_where_the_whole_trace_says(seed: int):
+    plan, images = drawn_plan(seed), 3
+    machine = machine_of_plan(plan)
+    clock = Clock(machine, images)
+    if deadlock_of(plan, images):
+        assert not clock.run()
+        return
+    trace = run_ticks(machine, images)
+    for tick in sorted(Random(seed).sample(range(trace.total_ticks + 1), min(9, trace.total_ticks))):
+        assert clock.run(tick)
+        assert clock.ended == [int(np.searchsorted(ends, tick, side="right")) for ends in trace.ends]
+    assert clock.run()
+    assert clock.ended == [len(ends) for ends in trace.ends]
+
+
+def test_a_clock_keeps_as_much_for_a_long_stream_as_for_a_short_one():
+    plan = simple_plan(convolution_chain(16, 3, 3, 1))
+    machine = machine_of_plan(plan.with_capacities(size_buffers(plan, BufferScheme.LINES)))
+    assert Clock(machine, 1000).ends.size == Clock(machine, 1).ends.size < 16 * 16

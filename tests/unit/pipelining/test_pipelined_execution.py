@@ -11,7 +11,7 @@ from pipelined import small_program, with_slots
 
 from imcflow.errors import InputError, ProgramError
 from imcflow.runtime.execution.run import run_program
-from imcflow.runtime.pipeline import cores
+from imcflow.runtime.pipeline import cores, execute
 from imcflow.runtime.pipeline.deadlock import DeadlockError
 from imcflow.runtime.pipeline.execute import run_pipelined
 from imcflow.runtime.pipeline.machine import machine_of, run_ticks
@@ -53,6 +53,29 @@ def test_integers_and_ticks(choice: str, tmp_path: Path, expected: np.ndarray):
     prediction = program.dataflow.prediction
     trace = run_ticks(machine_of(program, program.dataflow), prediction.images)
     assert (trace.latency_ticks, trace.total_ticks) == (prediction.latency_ticks, prediction.total_ticks)
+
+
+@pytest.mark.parametrize("choice", ["one copy", "images", "rows", "copies, columns by whole ones"])
+def test_rings_hold_what_they_hold_in_the_machine(choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After every interval of the clock each core has done the pixels that its control unit has done by that tick."""
+    program = small_program(tmp_path, *CHOICES[choice])
+    assert program.dataflow is not None
+    machine = machine_of(program, program.dataflow)
+    trace = run_ticks(machine, 16)
+    seen: list[list[int]] = []
+    finished = cores.Counts.finished
+
+    def noted(self: cores.Counts) -> int:
+        seen.append(list(self.done))
+        return finished(self)
+
+    monkeypatch.setattr(cores.Counts, "finished", noted)
+    run = run_pipelined(program, INPUTS)
+    ticks = [execute._interval(machine) * (number + 1) for number in range(len(seen))]
+    expected = [[int(np.searchsorted(ends, tick, side="right")) for ends in trace.ends] for tick in ticks]
+    assert seen == expected
+    assert run.images_in_flight <= trace.images_in_flight()
+    assert run.images_in_flight >= (2 if choice == "images" else 1)
 
 
 @pytest.mark.parametrize("lanes", [2, 16])
