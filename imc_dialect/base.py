@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from typing_extensions import TypeVar
-from xdsl.dialects.builtin import DenseArrayBase, Float32Type, IntegerAttr, IntegerType, Signedness, TensorType, i64
+from xdsl.dialects.builtin import (
+    BytesAttr,
+    DenseArrayBase,
+    Float32Type,
+    IntegerAttr,
+    IntegerType,
+    Signedness,
+    TensorType,
+    i64,
+)
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import AnyOf, AttrConstraint, BaseAttr, IRDLOperation, ParsePropInAttrDict, traits_def
 from xdsl.irdl.constraints import IntConstraint, VerificationContext
@@ -95,7 +105,8 @@ class ImcOp(IRDLOperation):
 
 def integers(values: Sequence[int]) -> DenseArrayBase[IntegerType]:
     """Return `array<i64: ...>`."""
-    return DenseArrayBase.from_list(i64, list(values))
+    # Packed at once: per-channel properties of large networks hold many thousands of numbers.
+    return DenseArrayBase(i64, BytesAttr(struct.pack(f"<{len(values)}q", *values)))
 
 
 def integer(value: int) -> IntegerAttr[IntegerType]:

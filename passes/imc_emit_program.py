@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, DictionaryAttr, ModuleOp, i8, i64
+from xdsl.dialects.builtin import ArrayAttr, BytesAttr, DenseArrayBase, DictionaryAttr, ModuleOp, i8, i64
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from imcflow.dialect.attributes_ap import InstructionsAttr
+from imcflow.dialect.base import integers
 from imcflow.dialect.constants import constant_array
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_ap import ApKernelOp, ApLinearOp, ApMaxPoolOp, WindowedOp, region
@@ -225,8 +226,8 @@ def step_properties(steps: StepTable) -> dict[str, Attribute]:
     """Return a step table as properties of `imc.ap_kernel`."""
     return {
         "step_thresholds": _dense64(steps.thresholds),
-        "step_low": DenseArrayBase.from_list(i64, [int(low) for low in steps.low]),
-        "step_descending": DenseArrayBase.from_list(i8, [int(flag) for flag in steps.descending]),
+        "step_low": integers(steps.low.tolist()),
+        "step_descending": DenseArrayBase(i8, BytesAttr(bytes(map(int, steps.descending)))),
     }
 
 

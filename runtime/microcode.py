@@ -346,9 +346,10 @@ def table_passes(instructions: NDArray[Any], *, or_latch: bool) -> PassCounts:
 
     totals = np.zeros((4, len(instructions)), np.int64)
 
-    def add(rows: NDArray[np.intp], micros: Sequence, times: NDArray[np.int64] | int) -> None:
-        for total, count in zip(totals, sequence_counts(micros), strict=True):
-            total[rows] += count * np.asarray(times, np.int64)
+    def add(micros: Sequence, times: NDArray[np.int64] | int) -> None:
+        for total, count in zip(found, sequence_counts(micros), strict=True):
+            if count:
+                total += count * times
 
     opcodes = instructions["opcode"]
     for opcode in Opcode:
@@ -356,6 +357,7 @@ def table_passes(instructions: NDArray[Any], *, or_latch: bool) -> PassCounts:
         if not len(rows):
             continue
         table = instructions[rows]
+        found = np.zeros((4, len(rows)), np.int64)
         r_bits = table["r_bits"].astype(np.int64)
         a_bits = table["a_bits"].astype(np.int64)
         if opcode in LSB_FIRST:
@@ -367,34 +369,35 @@ def table_passes(instructions: NDArray[Any], *, or_latch: bool) -> PassCounts:
             both, either = np.minimum(a_reach, b_reach), np.maximum(a_reach, b_reach)
             forms = (both, a_reach - both, b_reach - both, r_bits - either)
             for form, times in zip(LSB_FIRST[opcode], forms, strict=True):
-                add(rows, form_sequence(form, or_latch), times)
+                add(form_sequence(form, or_latch), times)
             if opcode in CLEARS_RESULT:
-                add(rows, CLEAR_RESULT, np.where(table["flags"] & Flag.R_IS_ZERO, 0, r_bits))
+                add(CLEAR_RESULT, np.where(table["flags"] & Flag.R_IS_ZERO, 0, r_bits))
             if opcode in USES_CARRY:
-                add(rows, CLEAR_CARRY, np.where(table["flags"] & Flag.C_IS_ZERO, 0, 1))
+                add(CLEAR_CARRY, np.where(table["flags"] & Flag.C_IS_ZERO, 0, 1))
         elif opcode is Opcode.CLEAR:
-            totals[1, rows] += r_bits
-            totals[3, rows] += r_bits * table["imm"]
+            found[1] += r_bits
+            found[3] += r_bits * table["imm"]
         elif opcode is Opcode.SET:
-            add(rows, CLEAR_RESULT, r_bits)
+            add(CLEAR_RESULT, r_bits)
         elif opcode is Opcode.RELU:
-            add(rows, form_sequence(Form.RELU_SIGN, or_latch), 1)
-            add(rows, CLEAR_RESULT, r_bits)
+            add(form_sequence(Form.RELU_SIGN, or_latch), 1)
+            add(CLEAR_RESULT, r_bits)
         elif opcode is Opcode.MAX_INTO:
-            add(rows, CLEAR_MAX_FLAGS, 1)
-            add(rows, form_sequence(Form.MAX_FIRST, or_latch), 1)
-            add(rows, form_sequence(Form.MAX_NEXT, or_latch), r_bits - 1)
+            add(CLEAR_MAX_FLAGS, 1)
+            add(form_sequence(Form.MAX_FIRST, or_latch), 1)
+            add(form_sequence(Form.MAX_NEXT, or_latch), r_bits - 1)
         elif opcode is Opcode.STEP:
             signed = (table["flags"] & Flag.A_SIGNED).astype(bool)
             imm = table["imm"].astype(np.int64)
             ones = _set_bits(imm, a_bits)
             sign = imm >> (a_bits - 1) & 1
-            add(rows, START_STEP_FLAGS, 1)
+            add(START_STEP_FLAGS, 1)
             # Threshold bits of weight one or zero; at a sign bit the two forms swap their writes.
-            add(rows, form_sequence(Form.STEP_1, or_latch), ones + np.where(signed, 1 - 2 * sign, 0))
-            add(rows, form_sequence(Form.STEP_0, or_latch), a_bits - ones - np.where(signed, 1 - 2 * sign, 0))
-            add(rows, form_sequence(Form.STEP_SELECT, or_latch), 1)
-            add(rows, CLEAR_RESULT, r_bits)
+            add(form_sequence(Form.STEP_1, or_latch), ones + np.where(signed, 1 - 2 * sign, 0))
+            add(form_sequence(Form.STEP_0, or_latch), a_bits - ones - np.where(signed, 1 - 2 * sign, 0))
+            add(form_sequence(Form.STEP_SELECT, or_latch), 1)
+            add(CLEAR_RESULT, r_bits)
+        totals[:, rows] = found
     return PassCounts(*totals)
 
 

@@ -179,8 +179,10 @@ def read_yaml(text: str, where: str) -> dict[str, object]:
         TargetError: the text is no YAML mapping with text keys, or has duplicate keys or aliases.
     """
     try:
-        _refuse_surprises(yaml.SafeLoader(text).get_single_node())
-        data = cast(object, yaml.safe_load(text))
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        _refuse_surprises(root)
+        data = cast(object, None if root is None else loader.construct_document(root))  # pyright: ignore[reportUnknownMemberType]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}: " if mark is not None else ""

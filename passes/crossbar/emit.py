@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from xdsl.dialects.builtin import BytesAttr, DenseArrayBase, DenseIntOrFPElementsAttr, IntegerType, TensorType, i64
+from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, IntegerType, TensorType
 
 from imcflow.dialect.attributes_crossbar import TileInstructionsAttr
+from imcflow.dialect.base import integers
 from imcflow.dialect.constants import constant_array
 from imcflow.dialect.locations import describe
 from imcflow.dialect.ops_crossbar import CrossbarKernelOp, CrossbarLinearOp
@@ -99,7 +100,7 @@ def crossbar_kernel(layer: CrossbarLinearOp, macro: MacroSummary) -> CrossbarKer
     properties: dict[str, Attribute | None] = {
         "instructions": TileInstructionsAttr.of(table),
         "tile_weights": _narrow(np.concatenate(pieces)),
-        "bias": DenseArrayBase.from_list(i64, [int(value) for value in bias]),
+        "bias": integers(bias.tolist()),
         "weight_bits": layer.weight_bits,
         **{name: layer.properties[name] for name in _GEOMETRY},
     }

@@ -12,6 +12,8 @@ where `reach` is the largest shift of any digit.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -292,30 +294,45 @@ def eliminate_from_several_starts(
 
     The first order is the given one, the others are fixed pseudo-random permutations. Arguments and result as there.
     """
-    first_length, first_value, first_code = row_length.copy(), term_value.copy(), term_code.copy()
-    best: int = eliminate_pairs(
-        inputs, reach, row_start, row_length, term_value, term_code, lhs, rhs, lhs_shift, rhs_shift, subtract
-    )
+    # Interpreted: compiled into one function with its callers, `eliminate_pairs` would be compiled three times.
+    columns = (lhs, rhs, lhs_shift, rhs_shift, subtract)
+    orders = numberings(inputs, starts - 1)
+    if not len(orders):
+        return eliminate_pairs(inputs, reach, row_start, row_length, term_value, term_code, *columns)
+    length, value, code = row_length.copy(), term_value.copy(), term_code.copy()
+    best: int = eliminate_pairs(inputs, reach, row_start, row_length, term_value, term_code, *columns)
     fewest = best + int(row_length.sum())
-    number_of = np.arange(inputs, dtype=np.int32)
+    tried_columns = [np.empty_like(column) for column in columns]
+    tried_length, tried_value, tried_code = np.empty_like(length), np.empty_like(value), np.empty_like(code)
+    for number_of in orders:
+        tried_length[:], tried_code[:] = length, code
+        np.take(number_of, value, out=tried_value)
+        found: int = eliminate_pairs(inputs, reach, row_start, tried_length, tried_value, tried_code, *tried_columns)
+        total = found + int(tried_length.sum())
+        if total >= fewest:
+            continue
+        best, fewest = found, total
+        # Numbers of operations stay as they are.
+        name = np.arange(inputs + len(lhs), dtype=np.int32)
+        name[number_of] = np.arange(inputs, dtype=np.int32)
+        row_length[:], term_value[:], term_code[:] = tried_length, name[tried_value], tried_code
+        lhs[:found], rhs[:found] = name[tried_columns[0][:found]], name[tried_columns[1][:found]]
+        for kept, tried in zip(columns[2:], tried_columns[2:], strict=True):
+            kept[:found] = tried[:found]
+    return best
+
+
+@lru_cache(maxsize=256)
+def numberings(inputs: int, count: int) -> I32:
+    """Return `count` fixed pseudo-random orders of the inputs, int32 [count, inputs]."""
+    orders = np.empty((count, inputs), np.int32)
+    order = list(range(inputs))
     state = 1
-    for _ in range(starts - 1):
+    for number in range(count):
         for last in range(inputs - 1, 0, -1):
             # The multiplier of Knuth's MMIX generator; only the high bits are random enough.
             state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
             other = (state >> 33) % (last + 1)
-            number_of[last], number_of[other] = number_of[other], number_of[last]
-        length, value, code = first_length.copy(), number_of[first_value], first_code.copy()
-        columns = [np.empty_like(column) for column in (lhs, rhs, lhs_shift, rhs_shift, subtract)]
-        found: int = eliminate_pairs(inputs, reach, row_start, length, value, code, *columns)
-        if found + int(length.sum()) >= fewest:
-            continue
-        best, fewest = found, found + int(length.sum())
-        # Numbers of operations stay as they are.
-        name = np.arange(inputs + len(lhs), dtype=np.int32)
-        name[number_of] = np.arange(inputs, dtype=np.int32)
-        columns[0][:found], columns[1][:found] = name[columns[0][:found]], name[columns[1][:found]]
-        row_length[:], term_value[:], term_code[:] = length, name[value], code
-        for kept, tried in zip((lhs, rhs, lhs_shift, rhs_shift, subtract), columns, strict=True):
-            kept[:found] = tried[:found]
-    return best
+            order[last], order[other] = order[other], order[last]
+        orders[number] = order
+    return orders

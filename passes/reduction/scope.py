@@ -75,10 +75,18 @@ def reduce_in_best_scope(
     trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded, words, keeps=kept is not None)
     scope = chosen = first
     best: AddSubProgram | None = None
-    fewest = 0.0
+    fewest: float | None = None
     while True:
         try:
-            program, cycles = trial.compile(scope)
+            if best is None:
+                best, chosen = trial.fitting(scope), scope
+            else:
+                program, cycles = trial.compile(scope)
+                # The first one is only emitted and counted if there is another to compare it with.
+                fewest = trial.cycles(best) if fewest is None else fewest
+                if cycles >= fewest:
+                    break
+                best, chosen, fewest = program, scope, cycles
         except CapacityError:
             if best is not None:
                 break
@@ -86,9 +94,6 @@ def reduce_in_best_scope(
                 raise
             scope //= 2
             continue
-        if best is not None and cycles >= fewest:
-            break
-        best, chosen, fewest = program, scope, cycles
         if scope >= sample or scope < first or 2 * scope * terms > LARGEST_SEARCH_TERMS:
             break
         scope *= 2

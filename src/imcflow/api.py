@@ -6,12 +6,12 @@ that `imc-opt -p` takes: import, passes, translation to a program.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imcflow.collection import seldom_collecting
 from imcflow.compiled import CompiledProgram
 from imcflow.errors import ImcflowError, ModelError
 
@@ -243,10 +243,7 @@ def _compile(
     from imcflow.lowering.isa.translate import program_from_module
     from imcflow.tools.stage_clock import StageClock
 
-    # Large modules are millions of long-lived objects; collecting them again and again costs a third of the time.
-    thresholds = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 1000)
-    try:
+    with seldom_collecting():
         clock = StageClock(time_passes)
         module = import_()
         clock.finish("import")
@@ -255,8 +252,6 @@ def _compile(
         program = program_from_module(module)
         clock.finish("translation")
         return CompiledProgram(program, compile_notes(module))
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def run_pipeline(

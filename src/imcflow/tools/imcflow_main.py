@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; default `sys.argv[1:]`.
     """
-    from imcflow.tools.user_errors import run_reporting_errors
+    from imcflow.collection import end_without_collecting, seldom_collecting
 
     status = 0
 
@@ -25,7 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nonlocal status
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
 
-    return run_reporting_errors(TOOL, job) or status
+    end_without_collecting()
+    with seldom_collecting():
+        from imcflow.tools.user_errors import run_reporting_errors
+
+        return run_reporting_errors(TOOL, job) or status
 
 
 def _run(arguments: list[str]) -> int:
