@@ -7,6 +7,7 @@ tagged rows is two (its old bit is kept elsewhere), a cell written into every ro
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from ctypes import CFUNCTYPE, c_int64, c_void_p
 
 import numpy as np
@@ -54,7 +55,17 @@ def literal_rate() -> float:
 
 
 def peak_rate() -> float:
-    """Return row-bit operations per CPU second of a loop of three loads, one logic step and one store per plane."""
+    """Return row-bit operations per CPU second of the loop of `peak_loop`."""
+    run = peak_loop()
+    run(LOOPS)
+    start = time.process_time()
+    run(50 * LOOPS)
+    spent = time.process_time() - start
+    return 4 * (PEAK_PLANES // 3) * 50 * LOOPS * 64 * PEAK_WORDS / spent
+
+
+def peak_loop() -> Callable[[int], None]:
+    """Return a function that sweeps so often over planes of its own: three loads, one logic step, one store each."""
     f = FunctionWriter("peak", (I64, PTR))
     repeats, state = f.arguments
     plane, size = vector_type(PEAK_WORDS, I64), 8 * PEAK_WORDS
@@ -74,8 +85,12 @@ def peak_rate() -> float:
     code = NativeCode(f.text())
     function = CFUNCTYPE(None, c_int64, c_void_p)(code.address("peak"))
     memory = Workspace().fresh(size * (PEAK_PLANES + 4))
-    function(LOOPS, address(memory))
-    start = time.process_time()
-    function(50 * LOOPS, address(memory))
-    spent = time.process_time() - start
-    return 4 * (PEAK_PLANES // 3) * 50 * LOOPS * 64 * PEAK_WORDS / spent
+
+    def run(sweeps: int) -> None:
+        function(sweeps, address(memory))
+
+    _modules.append(code)
+    return run
+
+
+_modules: list[NativeCode] = []

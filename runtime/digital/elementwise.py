@@ -105,7 +105,11 @@ def clamp(call: Call) -> Array:
     if (low, high) != (call.integer("low"), call.integer("high")):
         wide = np.maximum(call.first.astype(np.int64), max(call.integer("low"), -INT64_SAFE))
         return np.minimum(wide, min(call.integer("high"), INT64_SAFE))
-    return np.clip(call.first, low, high)
+    limited = np.clip(call.first, low, high)
+    held = np.iinfo(call.dtype) if call.dtype.kind in "iu" else limits
+    if held.min <= low and high <= held.max and held.bits == limits.bits:
+        return limited.view(call.dtype)  # all of these are the same bits in both types
+    return limited
 
 
 @operation("clip")

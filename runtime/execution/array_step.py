@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from imcflow.errors import ProgramError
 from imcflow.runtime.execution.blocks import BlockPool, RangeRunner
 from imcflow.runtime.execution.prepare import PreparedKernel
+from imcflow.runtime.execution.split import SplitRows
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
 from imcflow.runtime.execution.windows import ImageLayout, gather_runs
 from imcflow.runtime.execution.workspace import Workspace, address
@@ -26,7 +27,9 @@ from imcflow.runtime.kernels.layout import (
 from imcflow.runtime.kernels.module import Fidelity, KernelKey, kernel
 from imcflow.runtime.program import ElementType
 
-BYTES_WORTH_A_WORKER = 1 << 17  # of a padded map: copying them takes longer than starting another thread
+BYTES_WORTH_A_WORKER = 1 << 19  # of a padded map: copying them takes longer than starting another thread
+ROWS_WORTH_A_WORKER = 6_000  # instruction rows over all blocks, likewise
+HALF_COST = 0.55  # time of a block whose stream runs in halves
 RANGE_ROWS = 1 << 21  # instruction rows of one uninterruptible range: some tens of milliseconds
 
 
@@ -53,6 +56,7 @@ class ArrayStep:
         settings: ArraySettings,
         words: int,
         workspace: Workspace,
+        split: SplitRows | None = None,
     ) -> None:
         """Bind gather runs and tables.
 
@@ -62,8 +66,10 @@ class ArrayStep:
             settings: fidelity and tag latch.
             words: 64-lane words per block.
             workspace: where padded images and states live.
+            split: the stream in halves, for blocks that are too few for the workers.
         """
         self._prepared = prepared
+        self._split = split
         self._workspace = workspace
         self._images = images
         self.words = words
@@ -177,13 +183,47 @@ class ArrayStep:
 
     def _execute(self, pool: BlockPool) -> NDArray[np.int64]:
         rows = len(self._prepared.rows)
-        workers = min(pool.threads, self.blocks)
-        shape = (workers, Counter.SIZE, self.words)
-        counters = self._workspace.fresh(8 * workers * Counter.SIZE * self.words).view(np.int64).reshape(shape)
-        runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
-        per_call = max(1, min(-(-self.blocks // (16 * workers)), RANGE_ROWS // max(1, rows)))
-        pool.run(self.blocks, per_call, runners, self._kernel_name)
+        workers = min(pool.threads, self.blocks) if rows * self.blocks >= ROWS_WORTH_A_WORKER else 1
+        shape = (pool.threads, Counter.SIZE, self.words)
+        counters = self._workspace.fresh(8 * pool.threads * Counter.SIZE * self.words).view(np.int64).reshape(shape)
+        halved = 0 if self._split is None else halved_blocks(self.blocks, pool.threads)
+        whole = self.blocks - halved
+        if whole:
+            runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
+            per_call = max(1, min(-(-whole // (16 * workers)), RANGE_ROWS // max(1, rows)))
+            pool.run(whole, per_call, runners, self._kernel_name)
+        if halved and self._split is not None:
+            self._execute_halves(whole, self._split, counters, pool)
         return counters.sum(axis=(0, 2))
+
+    def _execute_halves(self, first: int, split: SplitRows, counters: NDArray[np.int64], pool: BlockPool) -> None:
+        """Run blocks from `first` on, each by two workers, and then what joins its halves."""
+        halved = self.blocks - first
+        state_bytes = split.cell_count * 8 * self.words
+        scratch_bytes = 64 * self.words + SCRATCH_SLACK_BYTES
+        states = [self._workspace.scratch(f"state {block}", state_bytes) for block in range(halved)]
+        for state in states:
+            state[: RESERVED_CELLS * 8 * self.words] = 0
+        context_at, function = address(self._context), self._function
+
+        def runner(worker: int, parts: Sequence[NDArray[np.void]]) -> RangeRunner:
+            scratch_at = address(self._workspace.scratch(f"scratch {worker}", scratch_bytes))
+            counters_at = address(counters[worker])
+
+            def run(begin: int, end: int) -> None:
+                for job in range(begin, end):
+                    block, part = divmod(job, len(parts))
+                    rows = parts[part]
+                    at = first + block
+                    state_at, rows_at = address(states[block]), address(rows)
+                    function(at, at + 1, state_at, scratch_at, rows_at, len(rows), context_at, counters_at)
+
+            return run
+
+        workers = range(min(pool.threads, 2 * halved))
+        pool.run(2 * halved, 1, [runner(worker, (split.first, split.second)) for worker in workers], self._kernel_name)
+        if len(split.last):
+            pool.run(halved, 1, [runner(worker, (split.last,)) for worker in range(halved)], self._kernel_name)
 
     def _runner(self, worker: int, counters: NDArray[np.int64]) -> RangeRunner:
         state = self._workspace.scratch(f"state {worker}", self.state_bytes)
@@ -208,12 +248,27 @@ _ROW_COST: dict[Fidelity, dict[int, float]] = {
 }
 
 
-def row_cost(lanes: int, words: int, threads: int, fidelity: Fidelity) -> float:
-    """Estimate the time of one instruction row over all blocks, in rows of the usual width."""
+def halved_blocks(blocks: int, threads: int) -> int:
+    """Return how many blocks two workers each should run: those left over by full rounds, if there are enough."""
+    rest = blocks % threads
+    return rest if 2 * rest <= threads else 0
+
+
+def row_cost(lanes: int, words: int, threads: int, fidelity: Fidelity, *, split: bool = False) -> float:
+    """Estimate the time of one instruction row over all blocks, in rows of the usual width.
+
+    Args:
+        lanes: of all images.
+        words: 64-lane words per plane.
+        threads: workers.
+        fidelity: of the kernels.
+        split: whether the stream can run in halves.
+    """
     blocks = -(-lanes // (64 * words))
-    return -(-blocks // threads) * _ROW_COST[fidelity][words]
+    halved = halved_blocks(blocks, threads) if split else 0
+    return ((blocks - halved + threads - 1) // threads + HALF_COST * bool(halved)) * _ROW_COST[fidelity][words]
 
 
-def fitted_words(lanes: int, threads: int, fidelity: Fidelity) -> int:
-    """Return the words per plane that suit a number of lanes and workers."""
-    return min(WORD_COUNTS, key=lambda words: row_cost(lanes, words, threads, fidelity))
+def fitted_words(lanes: int, threads: int, fidelity: Fidelity, *, split: bool = False) -> int:
+    """Return the words per plane that suit a number of lanes and workers; see `row_cost`."""
+    return min(WORD_COUNTS, key=lambda words: row_cost(lanes, words, threads, fidelity, split=split))

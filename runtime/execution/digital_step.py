@@ -12,6 +12,7 @@ from imcflow.runtime.digital import run_operation
 from imcflow.runtime.digital.registry import MOVES_ONLY, Array, Call
 from imcflow.runtime.execution.blocks import BlockPool
 
+BYTES_WORTH_A_WORKER = 1 << 22  # of operands and result: less is done before another thread has begun
 PART_BYTES = 1 << 20  # operands and result of one part: a few temporaries of this size stay in the cache
 
 
@@ -29,7 +30,9 @@ def run_in_parts(op: str, call: Call, batched: Sequence[bool], pool: BlockPool) 
     image_bytes += sum(
         operand[:1].nbytes for operand, has_batch in zip(call.operands, batched, strict=True) if has_batch
     )
-    per_part = max(1, min(PART_BYTES // max(1, image_bytes), -(-images // pool.threads)))
+    per_part = max(1, PART_BYTES // max(1, image_bytes))
+    if images * image_bytes > BYTES_WORTH_A_WORKER:
+        per_part = min(per_part, -(-images // pool.threads))
     if op in MOVES_ONLY or (per_part >= images and pool.watch is None):
         return run_operation(op, call)
     result = np.empty(call.shape, call.dtype)

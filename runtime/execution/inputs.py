@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imcflow.errors import InputError
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
-from imcflow.runtime.program import PortInfo, Program, TensorInfo
+from imcflow.runtime.program import ElementType, PortInfo, Program, TensorInfo
 
 
 def checked_inputs(program: Program, inputs: Mapping[str, NDArray[Any]]) -> tuple[dict[int, Tensor], int]:
@@ -38,6 +38,17 @@ def checked_inputs(program: Program, inputs: Mapping[str, NDArray[Any]]) -> tupl
     return tensors, batch or 0
 
 
+def _same_integers(array: NDArray[np.generic], element: ElementType) -> Tensor | None:
+    """Return the values as they are stored, None if some are no such integers: a number that was cut differs."""
+    with np.errstate(invalid="ignore"):
+        stored = array.astype(storage_dtype(element), copy=False)
+    if stored is not array and not np.array_equal(stored, array):
+        return None
+    if stored.size and not (stored.min() >= element.minimum and stored.max() <= element.maximum):
+        return None
+    return stored
+
+
 def _check_shape(port: PortInfo, info: TensorInfo, array: NDArray[Any]) -> None:
     if array.ndim != len(info.shape) + 1 or array.shape[1:] != info.shape:
         wanted = ", ".join(["N", *(str(size) for size in info.shape)])
@@ -52,6 +63,9 @@ def _converted(port: PortInfo, info: TensorInfo, array: NDArray[Any]) -> Tensor:
     element = info.element
     if element.is_float:
         return array.astype(np.float32, copy=False)
+    stored = _same_integers(array, element)
+    if stored is not None:
+        return stored
     if array.size:
         lowest, highest = array.min(), array.max()
         # NaN fails every comparison, so the test is for being inside.

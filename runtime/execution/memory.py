@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from imcflow.errors import ImcflowError
 from imcflow.runtime.execution.prepare import PreparedKernel
+from imcflow.runtime.execution.split import SplitRows
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.windows import ImageLayout
 from imcflow.runtime.kernels.layout import USUAL_WORDS
@@ -47,11 +48,20 @@ def image_bytes(program: Program, prepared: Sequence[PreparedKernel | None], kep
     return max(peak, 1)
 
 
-def fixed_bytes(prepared: Sequence[PreparedKernel | None], threads: int) -> int:
-    """Return the working memory that does not depend on the number of images."""
+def fixed_bytes(prepared: Sequence[PreparedKernel | None], threads: int, splits: Sequence[SplitRows] = ()) -> int:
+    """Return the working memory that does not depend on the number of images.
+
+    Args:
+        prepared: streams of the array steps.
+        threads: workers, each with a state.
+        splits: streams that also run in halves; two workers share a state of twice the size, one of them keeps its own.
+    """
     ready = [kernel for kernel in prepared if kernel is not None]
-    states = max((kernel.cell_count * 8 * 2 * USUAL_WORDS for kernel in ready), default=0)
-    return sum(kernel.resident_bytes for kernel in ready) + threads * states
+    plane_bytes = 8 * 2 * USUAL_WORDS
+    states = threads * max((kernel.cell_count * plane_bytes for kernel in ready), default=0)
+    states += threads // 2 * max((split.cell_count // 2 * plane_bytes for split in splits), default=0)
+    rows = sum(kernel.resident_bytes for kernel in ready) + sum(split.resident_bytes for split in splits)
+    return rows + states
 
 
 def images_per_chunk(batch: int, fixed: int, per_image: int, memory_bytes: int) -> int:

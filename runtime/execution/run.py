@@ -21,6 +21,7 @@ from imcflow.runtime.execution.inputs import checked_inputs
 from imcflow.runtime.execution.match_counts import StepMatches, step_matches
 from imcflow.runtime.execution.memory import fixed_bytes, image_bytes, images_per_chunk, last_uses
 from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
+from imcflow.runtime.execution.split import SplitRows, split_rows
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
 from imcflow.runtime.execution.watch import TimeLimit, Trace, Watch
 from imcflow.runtime.execution.workspace import Workspace
@@ -32,7 +33,8 @@ from imcflow.runtime.schedule.execute import ScheduledRun
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
 ROWS_WORTH_A_KERNEL = 1 << 22  # instruction rows that take longer than compiling another width, some 50 ms
-ROWS_WORTH_FITTING = 1 << 18  # rows that fitted widths must save per run for a program that runs again and again
+ROWS_WORTH_SPLITTING = 1 << 14  # rows that run longer than it takes to start another worker, some 0.2 ms
+ROWS_WORTH_FITTING = 1 << 17  # rows that fitted widths must save per run for a program that runs again and again
 
 OnProgress = Callable[[int, int, str], None]
 """(steps done, steps in all, name of the step just done)"""
@@ -127,6 +129,8 @@ class ProgramRun:
         self._bound: dict[tuple[int, int], ArrayStep] = {}
         self._words: dict[tuple[int, bool], list[int]] = {}
         self._run_before: set[int] = set()
+        self._splits: dict[int, SplitRows] = {}
+        self._splits_known = False
         self._workspace = Workspace()
         self._memories = [Workspace() for _ in range(self._threads)]
         self._crossbar: dict[int, CrossbarStep] = {}
@@ -160,7 +164,8 @@ class ProgramRun:
             per_image = image_bytes(program, self._prepared, frozenset(kept.values()))
             if self._scheduled is not None:
                 per_image += self._scheduled.image_bytes()
-            chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
+            fixed = fixed_bytes(self._prepared, self._threads, list(self._splits.values()))
+            chunk = images_per_chunk(batch, fixed, per_image, memory_bytes)
             total = -(-batch // chunk) * len(program.steps)
             with BlockPool(self._threads, self._memories) as pool:
                 pool.watch = watch
@@ -212,6 +217,8 @@ class ProgramRun:
             self._scheduled.run(tensors, part, kept, pool, report)
             return
         first_image, images = part[0], part[1] - part[0]
+        if images in self._run_before and not self._splits_known:
+            self._split_streams()
         widths = self._block_widths(images, again=images in self._run_before)
         self._run_before.add(images)
         uses = last_uses(self._program, kept)
@@ -230,6 +237,20 @@ class ProgramRun:
                 del tensors[tensor]
             report(index, step.name)
 
+    def _split_streams(self) -> None:
+        """Cut long streams in halves for workers that would wait: a program that runs again may need them."""
+        self._splits_known = True
+        if self._settings.fidelity != "word" or self._threads == 1:
+            return
+        for index, ready in enumerate(self._prepared):
+            split = None
+            if ready is not None and len(ready.rows) >= ROWS_WORTH_SPLITTING:
+                split = split_rows(ready.rows, ready.cell_count)
+            if split is not None:
+                self._splits[index] = split
+        self._bound.clear()
+        self._words.clear()
+
     def _run_array_step(
         self, index: int, step: ApKernel, tensors: dict[int, Tensor], images: int, words: int, pool: BlockPool
     ) -> None:
@@ -238,7 +259,7 @@ class ProgramRun:
             raise ProgramError(f"step '{step.name}' was not prepared")
         bound = self._bound.get((index, images))
         if bound is None or bound.words != words:
-            bound = ArrayStep(prepared, images, self._settings, words, self._workspace)
+            bound = ArrayStep(prepared, images, self._settings, words, self._workspace, self._splits.get(index))
             self._bound[index, images] = bound
         maps = [
             tensors[window.tensor].reshape(images, window.channels, window.height, window.width)
@@ -279,17 +300,19 @@ class ProgramRun:
         rows = [0 if ready is None else len(ready.rows) for ready in self._prepared]
         lanes = [0 if ready is None else images * ready.kernel.lanes_per_image for ready in self._prepared]
 
+        splits = [index in self._splits for index in range(len(rows))]
+
         def work(widths: list[int]) -> float:
             return sum(
-                count * row_cost(lane, words, threads, fidelity)
-                for count, lane, words in zip(rows, lanes, widths, strict=True)
+                count * row_cost(lane, words, threads, fidelity, split=split)
+                for count, lane, words, split in zip(rows, lanes, widths, splits, strict=True)
                 if count
             )
 
         if self._block_words is not None:
             return [self._block_words] * len(rows)
         common = min(([words] * len(rows) for words in WORD_COUNTS), key=work)
-        fitted = [fitted_words(lane, threads, fidelity) for lane in lanes]
+        fitted = [fitted_words(lane, threads, fidelity, split=split) for lane, split in zip(lanes, splits, strict=True)]
         if work(common) >= ROWS_WORTH_A_KERNEL or (again and work(common) - work(fitted) >= ROWS_WORTH_FITTING):
             return fitted
         return common

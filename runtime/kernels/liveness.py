@@ -25,7 +25,7 @@ other rows are left alone."""
 Words = Sequence[tuple[str, str | None]]
 """(field of the first cell, field of the number of bits or None for one cell)"""
 
-_STORES = (
+STORES = (
     Handler.STORE_8,
     Handler.STORE_32,
     Handler.STORE_64,
@@ -50,7 +50,7 @@ EFFECTS: dict[Handler, tuple[Words, Words]] = {
     Handler.MAX_INTO: (_FLAGS, (_A, _R)),
     Handler.RELU: ((), (_R,)),
     Handler.STEP: (_FLAGS, (_A, _R)),
-    **dict.fromkeys(_STORES, ((), (_A,))),
+    **dict.fromkeys(STORES, ((), (_A,))),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,3 +109,17 @@ def reference(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def images(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 16, (count, 2, 9, 8)).astype(np.float32)
+
+
+def sums(seed: int) -> tuple[ApKernel, list[NDArray[np.int64]]]:
+    """A product of a ternary matrix, added up element by element."""
+    rng = np.random.default_rng(seed)
+    outputs, inputs, count = int(rng.integers(1, 12)), int(rng.integers(2, 30)), int(rng.integers(1, 500))
+    weights = rng.integers(-1, 2, (outputs, inputs))
+    table = ternary_stream(weights, 4, 10, steps=False)
+    window = vector_window(0, inputs, 4, signed=False)
+    output = ApOutput(1, outputs, 1, 1, 10, True)
+    model = PROGRAM.steps[0]
+    assert isinstance(model, ApKernel)
+    kernel = replace(model, name="sums", inputs=(window,), outputs=(output,), instructions=table)
+    return kernel, [rng.integers(0, 16, (count, inputs, 1, 1))]

@@ -16,12 +16,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from crossbar_kernels import kernel_of, macro_with
+from pooled_program import sums
 
 from imcflow.runtime.crossbar.converters import AnalogNoise
 from imcflow.runtime.crossbar.step import CrossbarStep
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
 from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.prepare import prepare_kernel
+from imcflow.runtime.execution.split import SplitRows, split_rows
 from imcflow.runtime.execution.step_masks import StepMasks
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.workspace import Workspace
@@ -80,9 +82,17 @@ def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity,
         tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
         for tensor, window in zip(tensors, kernel.inputs, strict=True)
     ]
+    outputs = [ElementType(port.bits, port.signed) for port in kernel.outputs]
     with BlockPool(1) as pool:
-        step = ArrayStep(prepared, len(tensors[0]), settings, words, workspace)
-        step.run(narrow, [ElementType(port.bits, port.signed) for port in kernel.outputs], pool)
+        ArrayStep(prepared, len(tensors[0]), settings, words, workspace).run(narrow, outputs, pool)
+    split = split_rows(prepared.rows, prepared.cell_count) if fidelity == "word" else None
+    if split is not None:
+        parts = [workspace.fresh(part.nbytes).view(part.dtype) for part in (split.first, split.second, split.last)]
+        for part, source in zip(parts, (split.first, split.second, split.last), strict=True):
+            part[:] = source
+        split = SplitRows(*parts, split.cell_count)
+        with BlockPool(4) as pool:
+            ArrayStep(prepared, len(tensors[0]), settings, words, workspace, split).run(narrow, outputs, pool)
 
 
 def run_all(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity) -> None:
@@ -113,6 +123,14 @@ def test_the_guard_catches_one_byte() -> None:
 def test_kernels_stay_inside_their_buffers(random_stream: StreamMaker, seed: int, fidelity: Fidelity) -> None:
     kernel, tensors = random_stream(seed)
     assert exit_code(run_all, kernel, tensors, fidelity) == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_halves_stay_inside_their_buffers(seed: int) -> None:
+    kernel, tensors = sums(seed)
+    prepared = prepare_kernel(kernel, 64, fused=True)
+    assert split_rows(prepared.rows, prepared.cell_count) is not None
+    assert exit_code(run_all, kernel, tensors, "word") == 0
 
 
 def run_crossbar(wide: bool, noisy: bool, positions: int) -> None:

@@ -1,0 +1,142 @@
+"""Streams in halves: the same results at every place where a stream may be cut, on any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from network_strategies import DIALECTS, networks
+from networks import Network
+from pooled_program import PROGRAM, images, reference, sums
+
+import imcflow
+from imcflow.runtime.execution import run as run_module
+from imcflow.runtime.execution import split as split_module
+from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, halved_blocks
+from imcflow.runtime.execution.blocks import BlockPool
+from imcflow.runtime.execution.prepare import PreparedKernel, prepare_kernel
+from imcflow.runtime.execution.run import ProgramRun
+from imcflow.runtime.execution.split import SplitRows, split_rows
+from imcflow.runtime.execution.storage import storage_dtype
+from imcflow.runtime.execution.workspace import Workspace
+from imcflow.runtime.kernels.layout import Handler
+from imcflow.runtime.program import ApKernel, ElementType
+
+StreamMaker = Callable[[int], tuple[ApKernel, list[np.ndarray]]]
+
+
+def results(
+    prepared: PreparedKernel, tensors: list[np.ndarray], split: SplitRows | None, *, threads: int = 2, words: int = 8
+) -> list[np.ndarray]:
+    kernel = prepared.kernel
+    step = ArrayStep(prepared, len(tensors[0]), ArraySettings("word", False), words, Workspace(), split)
+    narrow = [
+        tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
+        for tensor, window in zip(tensors, kernel.inputs, strict=True)
+    ]
+    with BlockPool(threads) as pool:
+        return step.run(narrow, [ElementType(port.bits, port.signed) for port in kernel.outputs], pool)[0]
+
+
+def every_split(prepared: PreparedKernel) -> list[SplitRows]:
+    """All cuts of both kinds that the analysis allows."""
+    rows, cells = prepared.rows, prepared.cell_count
+    stores = np.flatnonzero(np.isin(rows["opcode"], [int(handler) for handler in split_module.STORES]))
+    found: list[SplitRows] = []
+    for end in {int(stores[0]), len(rows)}:
+        cover, _ = split_module._walked(rows[:end], cells)
+        for cut in (np.flatnonzero(np.cumsum(cover)[1:end] == 0) + 1).tolist():
+            split = split_module._split_at(rows, cut, end, cells)
+            found += [] if split is None else [split]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_random_streams_at_every_cut(random_stream: StreamMaker, seed: int):
+    kernel, tensors = random_stream(seed)
+    prepared = prepare_kernel(kernel, 64, fused=True)
+    expected = results(prepared, tensors, None)
+    for split in every_split(prepared):
+        for got, want in zip(results(prepared, tensors, split, words=32), expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_random_streams_have_cuts_now_and_then(random_stream: StreamMaker):
+    counts = [len(every_split(prepare_kernel(random_stream(seed)[0], 64, fused=True))) for seed in range(60)]
+    assert sum(count > 0 for count in counts) > 20
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sums_at_every_cut(seed: int):
+    kernel, tensors = sums(seed)
+    prepared = prepare_kernel(kernel, 64, fused=True)
+    (expected,) = results(prepared, tensors, None)
+    splits = every_split(prepared)
+    assert len(splits) >= kernel.inputs[0].elements - 1
+    for number, split in enumerate(splits):
+        (found,) = results(prepared, tensors, split, threads=2 + number % 3, words=(1, 2, 8, 32)[number % 4])
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_halves_are_even_and_joined():
+    kernel, tensors = sums(3)
+    prepared = prepare_kernel(kernel, 64, fused=True)
+    split = split_rows(prepared.rows, prepared.cell_count)
+    assert split is not None
+    loads = [int((part["opcode"] == Handler.LOAD).sum()) for part in (split.first, split.second, split.last)]
+    assert loads[2] == 0
+    assert abs(loads[0] - loads[1]) <= 2
+    (expected,) = results(prepared, tensors, None)
+    joins = split.last["opcode"] == Handler.FUSED
+    assert 0 < joins.sum() <= kernel.outputs[0].channels
+    apart = SplitRows(split.first, split.second, np.ascontiguousarray(split.last[~joins]), split.cell_count)
+    (found,) = results(prepared, tensors, apart)
+    assert (found != expected).any()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "threads", "halved"), [(1, 1, 0), (1, 2, 1), (2, 2, 0), (3, 2, 1), (1, 4, 1), (2, 4, 2), (3, 4, 0)]
+)
+def test_blocks_that_full_rounds_leave_over_are_halved(blocks: int, threads: int, halved: int):
+    assert halved_blocks(blocks, threads) == halved
+
+
+@pytest.fixture
+def split_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "ROWS_WORTH_SPLITTING", 1)
+    monkeypatch.setattr(split_module, "MOST_OF_WHOLE", 2)
+
+
+@pytest.mark.usefixtures("split_everything")
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+@pytest.mark.parametrize("words", [None, 1, 16])
+def test_later_runs_in_halves_give_the_same(threads: int, words: int | None):
+    run = ProgramRun(PROGRAM, threads=threads, block_words=words)
+    for seed in range(3):
+        x = images(5, seed)
+        np.testing.assert_array_equal(run({"x": x})["logits"], reference(x)[1])
+    assert bool(run._splits) == (threads > 1)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_generated_networks_in_halves(dialect: str, data: st.DataObject):
+    network: Network = data.draw(networks((dialect,)))
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "ROWS_WORTH_SPLITTING", 1)
+        patch.setattr(split_module, "MOST_OF_WHOLE", 2)
+        path = Path(folder) / "network.onnx"
+        onnx.save(network.model(), path)
+        program = imcflow.compile(path, input_types=network.input_types).program
+        inputs = {"x": network.images}
+        expected = ProgramRun(program, threads=1)(inputs)["y"]
+        run = ProgramRun(program, threads=data.draw(st.sampled_from([2, 3, 4])))
+        for _ in range(2):
+            np.testing.assert_array_equal(run(inputs)["y"], expected)
