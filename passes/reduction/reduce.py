@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,6 +59,10 @@ COUNT_ONLY = BitCycles(0, 0, 0, 0, 0, 0, 0, 0)
 SMALL_TERMS = 2_500
 """Matrices with at most so many terms are eliminated from `SMALL_STARTS` starts, within milliseconds."""
 SMALL_STARTS = 12
+MOST_INPUTS, FEWEST_OUTPUTS = 12, 32
+"""Small matrices of at most so many inputs and at least so many outputs are searched for other intermediate values.
+With an effort, all slices are that have so few inputs."""
+EXCHANGES, EFFORT_OF_EXCHANGES = 4, 19
 
 
 def output_bounds(matrix: IntMatrix, inputs: Bounds, bias: Int64Array) -> Bounds:
@@ -109,18 +113,27 @@ def reduce_matrix(
         a program without intervals and cells; `program.expand()` equals `matrix`. If every output has two scales, it
         is eliminated between digits and between signs, and the program of the shorter words is returned.
     """
-    options = _Options(inputs, group, bias, cycles, share, repairs_per_term)
+    narrow = 0 < min(group or matrix.shape[1], matrix.shape[1]) <= MOST_INPUTS
+    searched = share and narrow and repairs_per_term > 0
+    options = _Options(inputs, group, bias, cycles, share, repairs_per_term, searched)
     program = _reduce(matrix, options, None)
-    if not share or not scale_sums or np.abs(matrix).max(initial=0) <= 1:
+    largest = int(np.abs(matrix).max(initial=0))
+    small = np.count_nonzero(matrix) <= SMALL_TERMS and len(matrix) >= FEWEST_OUTPUTS
+    if share and narrow and small and not searched and largest <= 1:
+        return _cheaper(program, _reduce(matrix, replace(options, exchange=True), None), options)
+    if not share or not scale_sums or largest <= 1:
         return program
     from imcflow.passes.reduction.two_scales import scaled_rows
 
     scaled = scaled_rows(matrix)
     if scaled is None:
         return program
-    between_signs = _reduce(matrix, options, scaled)
+    return _cheaper(program, _reduce(matrix, options, scaled), options)
+
+
+def _cheaper(program: AddSubProgram, other: AddSubProgram, options: _Options) -> AddSubProgram:
     try:
-        return min(program, between_signs, key=lambda each: _cost(each, inputs, cycles))
+        return min(program, other, key=lambda each: _cost(each, options.inputs, options.cycles))
     except AddSubError:
         return program  # words beyond 62 bits: whoever asks for the intervals refuses them
 
@@ -152,6 +165,7 @@ class _Options:
     cycles: BitCycles
     share: bool
     repairs_per_term: float
+    exchange: bool = False
 
 
 def _reduce(matrix: IntMatrix, options: _Options, scaled: ScaledRows | None) -> AddSubProgram:
@@ -195,6 +209,12 @@ def _reduce(matrix: IntMatrix, options: _Options, scaled: ScaledRows | None) -> 
 
             effort = (reach, float(repairs_per_term), borders, slice_rows, row_begin, row_length, first_length)
             improve_slices(*effort, term_value, term_code, slice_sums, *shared)
+        if options.exchange and not reach:
+            from imcflow.passes.reduction.exchange import search_slices
+
+            rounds = int(EXCHANGES * (1 + EFFORT_OF_EXCHANGES * options.repairs_per_term))
+            widths = (borders, slice_rows, row_begin, row_length, first_length)
+            search_slices(rounds, *widths, term_value, term_code, slice_sums, *shared)
 
     if scaled is not None:
         slice_rows, row_output, rows, shared = _scale(scaled, borders, slice_rows, row_output, rows, slice_sums, shared)

@@ -48,8 +48,9 @@ def test_a_reduced_program_computes_its_matrix(matrix, group, cycles, share):
 
 @pytest.fixture
 def one_start(monkeypatch):
-    """The plain elimination knows one order of the inputs."""
+    """The plain elimination knows one order of the inputs, and no exchange of values after it."""
     monkeypatch.setattr(reduce, "SMALL_STARTS", 1)
+    monkeypatch.setattr(reduce, "MOST_INPUTS", 0)
 
 
 @pytest.mark.usefixtures("one_start")

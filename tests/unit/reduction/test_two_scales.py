@@ -56,12 +56,18 @@ def test_other_matrices_have_no_scaled_rows(row):
     assert scaled_rows(np.array([row])) is None
 
 
-@given(matrices(), st.integers(0, 9), st.sampled_from((STRICT, OR_LATCH, COUNT_ONLY)), st.sampled_from((0.0, 1.0)))
-def test_a_program_between_signs_computes_its_matrix(matrix, group, cycles, repairs):
+@given(
+    matrices(),
+    st.integers(0, 9),
+    st.sampled_from((STRICT, OR_LATCH, COUNT_ONLY)),
+    st.sampled_from((0.0, 1.0)),
+    st.booleans(),
+)
+def test_a_program_between_signs_computes_its_matrix(matrix, group, cycles, repairs, exchange):
     bias = np.arange(len(matrix), dtype=np.int64) - 3
     inputs = nibbles(matrix.shape[1])
     scaled = scaled_rows(matrix)
-    program = reduce._reduce(matrix, reduce._Options(inputs, group, bias, cycles, True, repairs), scaled)
+    program = reduce._reduce(matrix, reduce._Options(inputs, group, bias, cycles, True, repairs, exchange), scaled)
     program.verify()
     assert np.array_equal(program.expand(), matrix)
     lanes = np.random.default_rng(0).integers(0, 16, (matrix.shape[1], 5))
