@@ -39,7 +39,8 @@ class ImcReduceArithmetic(ModulePass):
     subtraction; again, until no pair occurs twice. What is left of each output is summed where that costs fewer
     cycles than accumulating term by term. Equal, negated and shifted outputs end as one value. The matrix that a
     program computes does not change. Where every output has one positive and one negative weight, such as 13 and -9,
-    the pairs are those of inputs of one sign, and each sum is scaled once, if that makes shorter words. Deterministic.
+    the pairs are those of inputs of one sign, and each sum is scaled once, if that makes shorter words. Small layers of
+    few inputs are searched for other intermediate values, so that outputs come from other outputs. Deterministic.
 
     Precondition: `imc.ap_linear` ops without placements (after `imc-unroll`).
     Postcondition: the same ops with fewer additions; intervals are dropped.
