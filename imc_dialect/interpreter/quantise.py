@@ -29,6 +29,9 @@ def dequantize(op: DequantizeOp, values: Array, scale: Array, zero_point: Array)
     return (values - zero_point).astype(np.float32) * scale
 
 
+MANY_COMPARISONS = 1 << 18
+
+
 @meaning(BipolarOp)
 def bipolar(op: BipolarOp, values: Array) -> Array:
     """Return +1 where the value is not negative, else -1."""
@@ -39,6 +42,13 @@ def bipolar(op: BipolarOp, values: Array) -> Array:
 def threshold(op: ThresholdOp, values: Array, thresholds: Array, descending: Array | None = None) -> Array:
     """Count, channel by channel, the thresholds that the value reaches."""
     levels = thresholds.shape[1]
+    if values.size * levels <= MANY_COMPARISONS:
+        # An order of the thresholds is needed only to compare fewer of them.
+        axes = (1, -1, *(1 for _ in values.shape[2:]))
+        counts: Array = np.count_nonzero(values[..., None] >= thresholds.reshape(*axes, levels), axis=-1)
+        if descending is not None:
+            counts = np.where(np.asarray(descending, np.bool_).reshape(axes), levels - counts, counts)
+        return counts + op.low.value.data
     result = np.zeros(values.shape, np.int64)
     for channel in range(values.shape[1]):
         row = np.sort(thresholds[channel if thresholds.shape[0] > 1 else 0])

@@ -100,7 +100,12 @@ def _row_scales(matrix: NDArray[np.float32], limit: int) -> list[np.float32 | No
     """Return the scale of each row; rows with the same magnitudes, common in trained layers, are searched once."""
     known: dict[bytes, np.float32 | None] = {}
     scales: list[np.float32 | None] = []
-    for row in matrix:
+    largest = np.abs(matrix).max(axis=1, initial=0)
+    single = ((matrix == 0) | (np.abs(matrix) == largest[:, None])).all(axis=1)
+    for row, scale, one_magnitude in zip(matrix, largest, single, strict=True):
+        if one_magnitude:
+            scales.append(scale)
+            continue
         magnitudes = np.unique(np.abs(row))
         key = magnitudes.tobytes()
         if key not in known:
