@@ -179,7 +179,7 @@ class ArrayStep:
         def fill(first: int, last: int) -> None:
             layout.fill(image, tensor, first, last)
 
-        pool.run(channels, -(-channels // (2 * pool.threads)), [fill] * pool.threads, "padded map")
+        pool.run(channels, -(-channels // pool.threads), [fill] * pool.threads, "padded map")
 
     def _execute(self, pool: BlockPool) -> NDArray[np.int64]:
         rows = len(self._prepared.rows)

@@ -8,15 +8,18 @@ window element, and the elements of a lane differ from its first only by one off
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imcflow.runtime.execution.workspace import address
 from imcflow.runtime.kernels.layout import RUN_BYTES
+from imcflow.runtime.kernels.rows import copy_rows_function
 from imcflow.runtime.program import Window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageLayout:
     """Geometry of the padded image of one kernel input for a number of images.
 
@@ -30,32 +33,32 @@ class ImageLayout:
     images: int
     byte_planes: int
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows with padding."""
         return self.window.height + self.window.pads[0] + self.window.pads[2]
 
-    @property
+    @cached_property
     def phases(self) -> int:
         """Column phases: the column stride."""
         return self.window.strides[1]
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Columns of one phase with padding."""
         return -(-(self.window.width + self.window.pads[1] + self.window.pads[3]) // self.phases)
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes from one row to the next."""
         return self.phases * self.columns
 
-    @property
+    @cached_property
     def plane_bytes(self) -> int:
         """Bytes from one byte plane to the next."""
         return self.window.channels * self.images * self.rows * self.row_bytes
 
-    @property
+    @cached_property
     def buffer_bytes(self) -> int:
         """Bytes of the whole buffer: a gather step may read one run beyond the last element."""
         return self.byte_planes * self.plane_bytes + RUN_BYTES
@@ -99,7 +102,18 @@ class ImageLayout:
                 column = (phase - left) % self.phases
                 values = part[..., column :: self.phases]
                 start = (column + left) // self.phases
-                image[plane, :, :, top : top + window.height, phase, start : start + values.shape[3]] = values
+                _copy_rows(
+                    values, image[plane, :, :, top : top + window.height, phase, start : start + values.shape[3]]
+                )
+
+
+def _copy_rows(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
+    """Copy [channels, images, rows, columns]; the target's columns are neighbours."""
+    if not source.size:
+        return
+    *into, _ = target.strides
+    *out_of, step = source.strides
+    copy_rows_function()(address(target), address(source), *source.shape, step, *into, *out_of)
 
 
 def _byte_plane(tensor: NDArray[np.integer], plane: int) -> NDArray[np.uint8]:

@@ -241,6 +241,14 @@ class FunctionWriter:
         first = self.emit(type_, f"insertelement {type_} poison, {value}, i64 0")
         return self.emit(type_, f"shufflevector {type_} {first.text}, {type_} poison, <{count} x i32> zeroinitializer")
 
+    def evens(self, value: Value) -> Value:
+        """Return the elements 0, 2, 4, ... of a vector."""
+        count, element = vector_parts(value.type)
+        chosen = ", ".join(f"i32 {index}" for index in range(0, count, 2))
+        mask = f"<{count // 2} x i32> <{chosen}>"
+        result = vector_type(count // 2, element)
+        return self.emit(result, f"shufflevector {value}, {value.type} poison, {mask}")
+
     def offset(self, pointer: Value, byte_count: Value | int) -> Value:
         """Return the pointer moved by a number of bytes."""
         count = const(I64, byte_count) if isinstance(byte_count, int) else byte_count
