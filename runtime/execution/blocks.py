@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
+from imcflow.runtime.execution.helpers import SPINS, Helper, Number
 from imcflow.runtime.execution.watch import Watch
 from imcflow.runtime.execution.workspace import Workspace
 
@@ -41,14 +42,17 @@ class BlockPool:
         self.threads = threads
         self.watch: Watch | None = None
         self.memories = [Workspace() for _ in range(threads)] if memories is None else list(memories)
-        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self._spins = SPINS if threads <= default_threads() else 0
+        self._helpers = [Helper(self._spins) for _ in range(threads - 1)]
 
     def __enter__(self) -> BlockPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for helper in self._helpers:
+            helper.post(None)
+        for helper in self._helpers:
+            helper.join()
 
     def run(self, block_count: int, blocks_per_call: int, runners: Sequence[RangeRunner], kernel: str = "") -> None:
         """Run all blocks.
@@ -63,44 +67,35 @@ class BlockPool:
         if watch is not None:
             runners = [watch.watched(runner, worker, kernel) for worker, runner in enumerate(runners)]
         starts = iter(range(0, block_count, blocks_per_call))
-        if self._pool is None or len(runners) == 1 or block_count <= blocks_per_call:
+        if len(runners) == 1 or block_count <= blocks_per_call:
             for start in starts:
                 runners[0](start, min(start + blocks_per_call, block_count))
             return
-        work = _Work(starts, blocks_per_call, block_count)
-        futures: list[Future[None]] = []
+        work = _Work(starts, blocks_per_call, block_count, self._spins)
         try:
-            futures += [self._pool.submit(work.run, runner) for runner in runners[1:]]
+            for helper, runner in zip(self._helpers, runners[1:], strict=False):
+                helper.post(partial(work.run, runner))
             work.help(runners[0])
-            for future in futures:
-                _finish(future)
+            work.finish()
         finally:
             work.stop()
-
-
-def _finish(future: Future[None]) -> None:
-    """Wait for a worker that has begun, raise what it raised."""
-    if future.cancel():
-        return
-    while True:
-        try:
-            return future.result(_SIGNAL_CHECK_S)
-        except TimeoutError:
-            if future.done():
-                raise
+        if work.error is not None:
+            raise work.error
 
 
 class _Work:
     """The ranges that workers take, and how many workers other than the caller are inside one."""
 
-    def __init__(self, starts: Iterator[int], blocks_per_call: int, block_count: int) -> None:
+    def __init__(self, starts: Iterator[int], blocks_per_call: int, block_count: int, spins: int) -> None:
         self._starts = starts
         self._blocks_per_call = blocks_per_call
         self._block_count = block_count
+        self._spins = spins
         self._taking = threading.Lock()
         self._condition = threading.Condition()
-        self._running = 0
+        self._running = Number()
         self._stopped = False
+        self.error: BaseException | None = None
 
     def _take(self) -> tuple[int, int] | None:
         with self._taking:
@@ -116,24 +111,34 @@ class _Work:
             runner(*taken)
 
     def run(self, runner: RangeRunner) -> None:
-        """Take and run ranges until there are none, or until told to stop."""
+        """Take and run ranges until there are none, or until told to stop; keep what a range raises."""
         while True:
             with self._condition:
                 if self._stopped:
                     return
-                self._running += 1
+                self._running.value += 1
             try:
                 taken = self._take()
                 if taken is None:
                     return
                 runner(*taken)
-            except BaseException:
+            except BaseException as error:
                 self._stopped = True
-                raise
+                self.error = error
             finally:
                 with self._condition:
-                    self._running -= 1
+                    self._running.value -= 1
                     self._condition.notify_all()
+
+    def finish(self) -> None:
+        """Wait for the ranges that run; an interrupt ends the wait."""
+        running = self._running.value
+        while running and not self._stopped:
+            self._running.wait_for_change(running, self._spins)
+            with self._condition:
+                if self._running.value == running:
+                    self._condition.wait(_SIGNAL_CHECK_S)
+                running = self._running.value
 
     def stop(self) -> None:
         """Hand out no more ranges and wait for those that run: their memory may be freed only after that."""
@@ -141,7 +146,7 @@ class _Work:
         while True:
             try:
                 with self._condition:
-                    while self._running:
+                    while self._running.value:
                         self._condition.wait()
                 return
             except KeyboardInterrupt:

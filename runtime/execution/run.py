@@ -33,7 +33,7 @@ from imcflow.runtime.schedule.execute import ScheduledRun
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
 ROWS_WORTH_A_KERNEL = 1 << 22  # instruction rows that take longer than compiling another width, some 50 ms
-ROWS_WORTH_SPLITTING = 1 << 14  # rows that run longer than it takes to start another worker, some 0.2 ms
+ROWS_WORTH_SPLITTING = 1 << 13  # rows that run longer than it takes to start another worker, some 0.2 ms
 ROWS_WORTH_FITTING = 1 << 17  # rows that fitted widths must save per run for a program that runs again and again
 
 OnProgress = Callable[[int, int, str], None]
@@ -129,6 +129,7 @@ class ProgramRun:
         self._bound: dict[tuple[int, int], ArrayStep] = {}
         self._words: dict[tuple[int, bool], list[int]] = {}
         self._run_before: set[int] = set()
+        self._bytes_by_kept: dict[frozenset[int], int] = {}
         self._splits: dict[int, SplitRows] = {}
         self._splits_known = False
         self._workspace = Workspace()
@@ -161,7 +162,7 @@ class ProgramRun:
         results = self._result_arrays(kept, batch)
         self.counters[:], self._counted, self._images = 0, {}, batch
         if batch:
-            per_image = image_bytes(program, self._prepared, frozenset(kept.values()))
+            per_image = self._image_bytes(frozenset(kept.values()))
             if self._scheduled is not None:
                 per_image += self._scheduled.image_bytes()
             fixed = fixed_bytes(self._prepared, self._threads, list(self._splits.values()))
@@ -177,6 +178,11 @@ class ProgramRun:
                     for tensor, array in results.items():
                         array[start:stop] = part[tensor]
         return self._named(results, kept)
+
+    def _image_bytes(self, kept: frozenset[int]) -> int:
+        if kept not in self._bytes_by_kept:
+            self._bytes_by_kept[kept] = image_bytes(self._program, self._prepared, kept)
+        return self._bytes_by_kept[kept]
 
     def matches(self) -> tuple[StepMatches, ...]:
         """Return what the passes of the last call met, by array step; empty unless the fidelity is `count`."""
