@@ -8,7 +8,6 @@ print(program.cost().table())
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from imcflow.kernel_cache import provide_kernel_cache
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
     from imcflow.compiled import CompiledProgram
     from imcflow.errors import ImcflowError
 
-try:
-    __version__ = version("imcflow")
-except PackageNotFoundError:  # used from a source tree that is not installed
-    __version__ = "0+unknown"
+    __version__: str
 
 __all__ = ["CompiledProgram", "ImcflowError", "__version__", "compile", "load"]
 
@@ -38,8 +34,19 @@ provide_kernel_cache()  # numba reads the environment when it is imported
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _LAZY:
         raise AttributeError(f"module 'imcflow' has no attribute '{name}'")
     from importlib import import_module
 
     return getattr(import_module(_LAZY[name]), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("imcflow")
+    except PackageNotFoundError:  # used from a source tree that is not installed
+        return "0+unknown"
