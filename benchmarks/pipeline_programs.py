@@ -154,6 +154,8 @@ def networks(report: Report) -> None:
             )
             same = predicted == (found.latency_ticks, found.total_ticks)
             report.require(same, f"{case.name}, {label}: predicted {predicted}, measured otherwise")
+            if case.name == "ResNet-18 224" and pipeline:
+                report.require(found.images_in_flight >= IMAGES, f"{case.name}: {found.images_in_flight} in flight")
             busiest = max(core.interval_ticks for core in found.cores[1:])
             report.require(found.interval_ticks <= busiest + 1, f"{case.name}, {label}: slower than its slowest core")
     report.add(f"streams of {IMAGES} images, 100 ns per crossbar operation", rows)
@@ -190,6 +192,8 @@ def integers(report: Report) -> None:
                     "layers CPU s": layers,
                 }
             )
+            if case.name == "ResNet-18 224" and pipeline:
+                report.require(run.images_in_flight >= IMAGES, f"{case.name}: {run.images_in_flight} run at once")
             report.require(wrong == 0, f"{case.name}, {label}: {wrong} values differ from layer by layer")
             if case.name == "CNV-W2A2":
                 report.require(golden == 0, f"{case.name}, {label}: {golden} values differ from the golden ones")
@@ -257,6 +261,7 @@ def options(report: Report) -> None:
         by_option = {row["options"]: row for row in rows if row["network"] == case.name}
         default, full = by_option["default"], by_option["buffers=full"]
         report.require(default["latency"] == full["latency"], f"{case.name}: exact rings are slower than full maps")
+        report.require(by_option["buffers=lines"]["buffer bits"] <= default["buffer bits"], f"{case.name}: lines")
         report.require(default["buffer bits"] < full["buffer bits"], f"{case.name}: exact rings save nothing")  # pyright: ignore[reportOperatorIssue]
     report.add("options of imc-pipeline-layers", rows)
 
