@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcflow.dialect.add_sub_program import Bounds, evaluate
+from imcflow.passes.ap_target import load_ap_target
 from imcflow.passes.reduction import reduce
+from imcflow.passes.reduction.intervals import infer_bounds
 from imcflow.passes.reduction.reduce import COUNT_ONLY, STRICT, BitCycles, reduce_matrix
+from imcflow.passes.reduction.scope import emitted_cycles
 from imcflow.passes.reduction.value_sets import search_values, units
 
 
@@ -118,6 +121,7 @@ def test_a_search_repeats_itself():
 UNCOMPILED = """
 import json, sys
 import numpy as np
+from imcflow.passes.reduction.scope import emitted_cycles
 from imcflow.passes.reduction.value_sets import search_values
 
 inputs, targets, extras, rounds, seed = json.loads(sys.argv[1])
@@ -142,3 +146,31 @@ def test_the_compiled_search_makes_the_choices_of_the_plain_one(seed: int):
     expected = [[int(column[value]) for value in values.known[:count]] for column in values[:3]]
     assert json.loads(plain.stdout) == expected
     assert count < 6 + len(codes)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sparsity", "cycles", "plain_cycles"),
+    [
+        (64, 0.3, 15367, 15367),
+        (64, 0.5, 11800, 11800),
+        (64, 0.8, 4415, 4415),
+        (128, 0.3, 25980, 28127),
+        (128, 0.5, 20981, 20981),
+        (128, 0.8, 9174, 9174),
+        (256, 0.3, 40836, 49519),
+        (256, 0.5, 35359, 40173),
+        (256, 0.8, 18570, 18570),
+    ],
+)
+def test_emitted_cycles_on_the_array(
+    outputs: int, sparsity: float, cycles: int, plain_cycles: int, monkeypatch: pytest.MonkeyPatch
+):
+    target, matrix = load_ap_target("rtm-ap-256"), of_the_table(9, outputs, sparsity)
+
+    def emitted() -> float:
+        program = reduce_matrix(matrix, nibbles(9), cycles=target.cycles)
+        return emitted_cycles(infer_bounds(program, nibbles(9)), target, "layer")
+
+    assert emitted() == cycles
+    monkeypatch.setattr(reduce, "MOST_INPUTS", 0)
+    assert emitted() == plain_cycles
