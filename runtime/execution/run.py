@@ -130,8 +130,8 @@ class ProgramRun:
         self._words: dict[tuple[int, bool], list[int]] = {}
         self._run_before: set[int] = set()
         self._bytes_by_kept: dict[frozenset[int], int] = {}
-        self._splits: dict[int, SplitRows] = {}
-        self._splits_known = False
+        self._found_splits: dict[int, SplitRows] | None = None
+        self._splits: dict[int, SplitRows] = {}  # those that this call uses
         self._workspace = Workspace()
         self._memories = [Workspace() for _ in range(self._threads)]
         self._crossbar: dict[int, CrossbarStep] = {}
@@ -165,8 +165,8 @@ class ProgramRun:
             per_image = self._image_bytes(frozenset(kept.values()))
             if self._scheduled is not None:
                 per_image += self._scheduled.image_bytes()
-            fixed = fixed_bytes(self._prepared, self._threads, list(self._splits.values()))
-            chunk = images_per_chunk(batch, fixed, per_image, memory_bytes)
+            chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
+            self._use_splits(batch, chunk, per_image, memory_bytes)
             total = -(-batch // chunk) * len(program.steps)
             with BlockPool(self._threads, self._memories) as pool:
                 pool.watch = watch
@@ -223,8 +223,6 @@ class ProgramRun:
             self._scheduled.run(tensors, part, kept, pool, report)
             return
         first_image, images = part[0], part[1] - part[0]
-        if images in self._run_before and not self._splits_known:
-            self._split_streams()
         widths = self._block_widths(images, again=images in self._run_before)
         self._run_before.add(images)
         uses = last_uses(self._program, kept)
@@ -243,19 +241,30 @@ class ProgramRun:
                 del tensors[tensor]
             report(index, step.name)
 
-    def _split_streams(self) -> None:
-        """Cut long streams in halves for workers that would wait: a program that runs again may need them."""
-        self._splits_known = True
-        if self._settings.fidelity != "word" or self._threads == 1:
-            return
-        for index, ready in enumerate(self._prepared):
-            split = None
-            if ready is not None and len(ready.rows) >= ROWS_WORTH_SPLITTING:
-                split = split_rows(ready.rows, ready.cell_count)
-            if split is not None:
-                self._splits[index] = split
-        self._bound.clear()
-        self._words.clear()
+    def _use_splits(self, batch: int, chunk: int, per_image: int, memory_bytes: int) -> None:
+        """Let long streams run in halves if the program runs again, and if that leaves as many images together."""
+        chosen: dict[int, SplitRows] = {}
+        if self._run_before and self._scheduled is None:
+            found = self._split_streams()
+            fixed = fixed_bytes(self._prepared, self._threads, list(found.values()))
+            if fixed + per_image <= memory_bytes and images_per_chunk(batch, fixed, per_image, memory_bytes) == chunk:
+                chosen = found
+        if chosen.keys() != self._splits.keys():
+            self._splits = chosen
+            self._bound.clear()
+            self._words.clear()
+
+    def _split_streams(self) -> dict[int, SplitRows]:
+        """Return long streams in halves, by step, for workers that would wait; found once."""
+        if self._found_splits is None:
+            self._found_splits = {}
+            several = self._settings.fidelity == "word" and self._threads > 1
+            for index, ready in enumerate(self._prepared if several else ()):
+                long = ready is not None and len(ready.rows) >= ROWS_WORTH_SPLITTING
+                split = split_rows(ready.rows, ready.cell_count) if ready is not None and long else None
+                if split is not None:
+                    self._found_splits[index] = split
+        return self._found_splits
 
     def _run_array_step(
         self, index: int, step: ApKernel, tensors: dict[int, Tensor], images: int, words: int, pool: BlockPool

@@ -16,6 +16,7 @@ from networks import Network
 from pooled_program import PROGRAM, images, reference, sums
 
 import imcflow
+from imcflow.errors import ImcflowError
 from imcflow.runtime.execution import run as run_module
 from imcflow.runtime.execution import split as split_module
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep, halved_blocks
@@ -140,3 +141,24 @@ def test_generated_networks_in_halves(dialect: str, data: st.DataObject):
         run = ProgramRun(program, threads=data.draw(st.sampled_from([2, 3, 4])))
         for _ in range(2):
             np.testing.assert_array_equal(run(inputs)["y"], expected)
+
+
+@pytest.mark.usefixtures("split_everything")
+def test_a_budget_that_was_enough_stays_enough():
+    """Halves take memory of their own: where it is not there, streams run whole."""
+    x, least = images(3), 0
+    for least in range(0, 4_000_000, 1_000):
+        try:
+            ProgramRun(PROGRAM, threads=2)({"x": x}, memory_bytes=least)
+            break
+        except ImcflowError:
+            continue
+    run = ProgramRun(PROGRAM, threads=2)
+    for _ in range(4):
+        np.testing.assert_array_equal(run({"x": x}, memory_bytes=least)["logits"], reference(x)[1])
+    assert not run._splits
+    for _ in range(2):
+        np.testing.assert_array_equal(run({"x": x})["logits"], reference(x)[1])
+    assert run._splits
+    np.testing.assert_array_equal(run({"x": x}, memory_bytes=least)["logits"], reference(x)[1])
+    assert not run._splits
