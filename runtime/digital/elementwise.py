@@ -107,7 +107,7 @@ def clamp(call: Call) -> Array:
         return np.minimum(wide, min(call.integer("high"), INT64_SAFE))
     limited = np.clip(call.first, low, high)
     held = np.iinfo(call.dtype) if call.dtype.kind in "iu" else limits
-    if held.min <= low and high <= held.max and held.bits == limits.bits:
+    if held.min <= min(low, high) and max(low, high) <= held.max and held.bits == limits.bits:
         return limited.view(call.dtype)  # all of these are the same bits in both types
     return limited
 

@@ -29,10 +29,13 @@ from imcflow.dialect.attributes import Rounding
 from imcflow.dialect.constants import float_constant, integer_constant
 from imcflow.dialect.interpreter import interpret
 from imcflow.dialect.types import parse_element_type
+from imcflow.errors import ProgramError
 from imcflow.lowering.isa.translate import program_from_module
-from imcflow.runtime.digital import known_operations
+from imcflow.runtime.digital import known_operations, run_operation
+from imcflow.runtime.digital.registry import Call
 from imcflow.runtime.digital_ops import DIGITAL_OPS
 from imcflow.runtime.execution.run import run_program
+from imcflow.runtime.program import ElementType
 
 RNG = np.random.default_rng(11)
 Build = Callable[..., Operation]
@@ -253,3 +256,11 @@ def test_operation_equals_the_reference_interpreter(
 def test_every_operation_of_the_loader_is_computed_and_tested() -> None:
     assert known_operations() == set(DIGITAL_OPS)
     assert {case[0].split()[0] for case in CASES} == set(DIGITAL_OPS)
+
+
+def test_bounds_that_cross_never_wrap_an_integer():
+    """numpy's clip then gives the upper bound, which an unsigned tensor does not hold."""
+    values = np.array([[-7, 0, 5]], np.int8)
+    call = Call([values], {"low": 0, "high": -5}, ElementType(8, False), np.dtype(np.uint8), values.shape)
+    with pytest.raises(ProgramError, match="'clamp' gives a value outside 0 "):
+        run_operation("clamp", call)
