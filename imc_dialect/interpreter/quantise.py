@@ -29,13 +29,14 @@ def dequantize(op: DequantizeOp, values: Array, scale: Array, zero_point: Array)
     return (values - zero_point).astype(np.float32) * scale
 
 
-MANY_COMPARISONS = 1 << 18
-
-
 @meaning(BipolarOp)
 def bipolar(op: BipolarOp, values: Array) -> Array:
     """Return +1 where the value is not negative, else -1."""
     return np.where(values >= 0, np.int64(1), np.int64(-1))
+
+
+MANY_COMPARISONS = 1 << 18
+"""Of values with thresholds: more are searched instead, which needs no table of all of them."""
 
 
 @meaning(ThresholdOp)

@@ -14,6 +14,7 @@ from mlir_text import run
 from numpy.typing import NDArray
 
 from imcflow.dialect.attributes import Rounding
+from imcflow.dialect.interpreter import quantise
 from imcflow.dialect.interpreter.rounding import round_float, round_fraction
 from imcflow.errors import InputError, ModelError
 
@@ -133,7 +134,9 @@ def test_an_undefined_number_cannot_be_quantised() -> None:
         quantised("", "0.5", 0, [float("nan")])
 
 
-def test_thresholds_count_per_channel_and_turn_round_where_marked() -> None:
+@pytest.mark.parametrize("many", [0, quantise.MANY_COMPARISONS], ids=["searched", "compared"])
+def test_thresholds_count_per_channel_and_turn_round_where_marked(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantise, "MANY_COMPARISONS", many)
     text = """
       func.func @main(%x: tensor<?x2x1x4xsi4>) -> tensor<?x2x1x4xsi3> {
         %t = imc.constant dense<[[-1, 2, 2], [-9, 0, 9]]> : tensor<2x3xi8> as tensor<2x3xsi8>
