@@ -15,17 +15,14 @@ from imcflow.dialect.constants import constant_array
 from imcflow.dialect.ops_elementwise import AddOp
 from imcflow.dialect.ops_network import ConstantOp, Conv2dOp, GemmOp, MaxPoolOp, SumPoolOp
 from imcflow.dialect.ops_quantise import ThresholdOp
-from imcflow.dialect.types import integer_element_of, is_float, shape_of, value_range
-from imcflow.passes.units import SEPARATE, bind
+from imcflow.dialect.types import is_float, shape_of
+from imcflow.passes.units import SEPARATE, activation_bits, bind, has_small_constant_weights
 
 if TYPE_CHECKING:
-    from xdsl.ir import Operation, SSAValue
+    from xdsl.ir import Operation
 
     from imcflow.runtime.program import MacroSummary
     from imcflow.targets.ap import ApUnits
-
-LARGEST_MULTIPLIER = 1 << 20
-"""Weights beyond this are no weights of a quantised network: such a layer stays on the digital unit."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +100,3 @@ def crossbar_unit_for(op: Operation, macro: MacroSummary) -> Unit:
     pads = [op.pad_value.value.data] if isinstance(op, Conv2dOp) and any(op.pads.iter_values()) else []
     fits = activation_bits(op.input, *pads) <= macro.activation_bits
     return Unit.CROSSBAR if fits and has_small_constant_weights(op) else Unit.DIGITAL
-
-
-def activation_bits(value: SSAValue, *pads: int) -> int:
-    """Return the bits of the digits that enter a macro: of all integers of a tensor's type, and of padding."""
-    ends = value_range(integer_element_of(value))
-    least, greatest = min(*ends, *pads), max(*ends, *pads)
-    return max(greatest.bit_length(), (-least - 1).bit_length() if least < 0 else 0) + (least < 0)
-
-
-def has_small_constant_weights(op: Conv2dOp | GemmOp) -> bool:
-    """Return whether a layer has constant weights and bias, and weights that a quantised network may have."""
-    if constant_array(op.weights) is None or (op.bias is not None and constant_array(op.bias) is None):
-        return False
-    least, greatest = value_range(integer_element_of(op.weights))
-    return max(-least, greatest) < LARGEST_MULTIPLIER

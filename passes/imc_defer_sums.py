@@ -20,10 +20,9 @@ from imcflow.dialect.ops_network import Conv2dOp, GemmOp, SumPoolOp
 from imcflow.dialect.ops_shape import ReshapeOp
 from imcflow.dialect.types import integer_element_of, is_float, shape_of, smallest_integer_type
 from imcflow.errors import ImcflowError
-from imcflow.passes.imc_assign_units import activation_bits, has_small_constant_weights
 from imcflow.passes.network.edit import Editor, erase_dead, network_block
 from imcflow.passes.network.intervals import linear_interval
-from imcflow.passes.units import bind, unit_of
+from imcflow.passes.units import activation_bits, bind, has_small_constant_weights, unit_of
 
 if TYPE_CHECKING:
     from xdsl.ir import SSAValue

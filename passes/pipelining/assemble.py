@@ -241,7 +241,7 @@ def plan_of_dataflow(part: Partition, dataflow: Dataflow) -> PipelinePlan:
     )
     inner = [channel for channel in dataflow.channels if channel.consumer != HOST]
     copies = [core.copies for core in dataflow.cores]
-    coarsest = max((channel.handshake for channel in inner), key=list(Handshake).index)
+    coarsest = max((channel.handshake for channel in inner), key=list(Handshake).index, default=Handshake.PIXEL)
     plan = plan_of(part, copies, layout, input_rate=copies[0], handshake=coarsest, columns_first=dataflow.columns_first)
     capacities: dict[EdgeKey, int] = {}
     seen = [0] * len(dataflow.cores)

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 PRODUCER, CONSUMER, LINK, SLOTS, FIRST_NEED, FIRST_READER = range(6)
-UNKNOWN = -1
 
 
 @numba.njit(cache=True, nogil=True)

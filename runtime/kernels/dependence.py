@@ -6,6 +6,7 @@ nothing, because the sums of both halves can be added up afterwards.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, c_int64, c_void_p
 from functools import cache
@@ -56,7 +57,7 @@ def _compiled(name: str, walk: type[_Walk]) -> WalkFunction:
 _modules: list[NativeCode] = []
 
 
-class _Walk:
+class _Walk(ABC):
     """Writes a walk; what it does with a cell is up to the subclass.
 
     Attributes:
@@ -71,21 +72,21 @@ class _Walk:
         self._layout = field_layout()
         self.index = self._row = self._rows
 
+    @abstractmethod
     def read(self, cell: Value) -> None:
         """A row reads a cell."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, cell: Value) -> None:
         """A row overwrites a cell."""
-        raise NotImplementedError
 
     def clear(self, cell: Value) -> None:
         """A row writes a zero into a cell."""
         self.write(cell)
 
+    @abstractmethod
     def add_into(self, cell: Value, word: Value) -> None:
         """A row adds into the word that a cell belongs to; `word` is its first cell times 64 plus its bits."""
-        raise NotImplementedError
 
     def carry_of_sum(self, cell: Value, first: Value, bits: Value) -> None:
         """A row adds into the word of `bits` cells from `first` on, and writes its carry into a cell."""

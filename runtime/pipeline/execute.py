@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from imcflow.errors import InputError, ProgramError
 from imcflow.runtime.execution.inputs import checked_inputs
@@ -84,8 +85,6 @@ def run_pipelined(
     if lanes < 1 or batch % lanes:
         raise InputError(f"a batch of {batch} images does not divide into {lanes} lanes")
     images = batch // lanes
-    from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
-
     machine = machine_of(program, dataflow)
     before, after = host_steps(program, list(machine.bodies))
     tensors: dict[int, NDArray[Any]] = dict(arrays)
