@@ -33,6 +33,7 @@ from resnet18 import write_resnet18
 import imcflow
 from imcflow.runtime.container import write_program
 from imcflow.runtime.execution.blocks import BlockPool
+from imcflow.runtime.execution.board import CompiledRanges
 from imcflow.runtime.execution.run import ProgramRun, run_program
 from imcflow.runtime.loader import load_program
 
@@ -104,7 +105,7 @@ def on_free_cores(run: Callable[[], object], threads: int) -> FreeCores:
     """
     busy = [0.0] * threads
     spans: list[float] = []
-    run_ranges = BlockPool.run
+    run_ranges, share_ranges = BlockPool.run, BlockPool.share
 
     def one_by_one(pool: BlockPool, count: int, per_call: int, runners: Any, kernel: str = "") -> None:
         free = [0.0] * threads
@@ -117,8 +118,11 @@ def on_free_cores(run: Callable[[], object], threads: int) -> FreeCores:
             busy[worker] += spent
         spans.append(max(free))
 
+    def share(pool: BlockPool, ranges: CompiledRanges, kernel: str = "") -> None:
+        one_by_one(pool, ranges.items, ranges.per_range, ranges.runners(min(threads, ranges.workers)), kernel)
+
     results: list[FreeCores] = []
-    BlockPool.run = one_by_one
+    BlockPool.run, BlockPool.share = one_by_one, share
     try:
         for _ in range(REPEATS):
             busy, spans, start = [0.0] * threads, [], time.thread_time()
@@ -126,7 +130,7 @@ def on_free_cores(run: Callable[[], object], threads: int) -> FreeCores:
             total = (time.thread_time() - start) * 1e3
             results.append(FreeCores(total - sum(busy), sum(busy), sum(spans)))
     finally:
-        BlockPool.run = run_ranges
+        BlockPool.run, BlockPool.share = run_ranges, share_ranges
     return min(results, key=lambda result: result.serial_ms + result.span_ms)
 
 

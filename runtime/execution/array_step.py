@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.errors import ProgramError
-from imcflow.runtime.execution.blocks import BlockPool, RangeRunner
+from imcflow.runtime.execution.blocks import BlockPool
+from imcflow.runtime.execution.board import CompiledRanges, call_table, write_call
+from imcflow.runtime.execution.padded_map import PaddedMap
 from imcflow.runtime.execution.prepare import PreparedKernel
 from imcflow.runtime.execution.split import SplitRows
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
@@ -24,11 +28,13 @@ from imcflow.runtime.kernels.layout import (
     InputSlot,
     OutputSlot,
 )
-from imcflow.runtime.kernels.module import Fidelity, KernelKey, kernel
+from imcflow.runtime.kernels.module import Fidelity, KernelKey, kernel_address
 from imcflow.runtime.program import ElementType
 
-BYTES_WORTH_A_WORKER = 1 << 19  # of a padded map: copying them takes longer than starting another thread
-ROWS_WORTH_A_WORKER = 6_000  # instruction rows over all blocks, likewise
+if TYPE_CHECKING:
+    from imcflow.runtime.program import InstructionTable
+
+ROWS_WORTH_A_WORKER = 2_000  # instruction rows over all blocks: they take longer than another thread needs to begin
 HALF_COST = 0.55  # time of a block whose stream runs in halves
 RANGE_ROWS = 1 << 21  # instruction rows of one uninterruptible range: some tens of milliseconds
 
@@ -76,17 +82,20 @@ class ArrayStep:
         stream = prepared.kernel
         self._lanes = images * stream.lanes_per_image
         self.blocks = -(-self._lanes // (64 * words))
-        fidelity = settings.fidelity
+        self._settings, fidelity = settings, settings.fidelity
         self._kernel_name = f"{fidelity} x{64 * words}"
-        self._function = kernel(KernelKey(fidelity, words, settings.or_latch and fidelity != "word"))
-        self._layouts = [
-            ImageLayout(window, images, planes)
+        self._function = kernel_address(KernelKey(fidelity, words, settings.or_latch and fidelity != "word"))
+        self._maps = [
+            PaddedMap(ImageLayout(window, images, planes))
             for window, planes in zip(stream.inputs, prepared.byte_planes, strict=True)
         ]
-        self._inputs = np.zeros((max(1, len(self._layouts)), InputSlot.SIZE), np.int64)
+        self._counters = np.zeros((0, Counter.SIZE, words), np.int64)
+        self._shared: dict[str, tuple[object, CompiledRanges]] = {}
+        self._inputs = np.zeros((max(1, len(self._maps)), InputSlot.SIZE), np.int64)
         self._outputs = np.zeros((max(1, len(stream.outputs)), OutputSlot.SIZE), np.int64)
         self._bound: list[NDArray[np.int64]] = []  # memory that the slots point to
-        for slots, layout in zip(self._inputs, self._layouts, strict=False):
+        for slots, padded in zip(self._inputs, self._maps, strict=False):
+            layout = padded.layout
             lane_offsets = layout.lane_offsets()
             if len(lane_offsets) != self._lanes:
                 raise ProgramError(
@@ -151,9 +160,9 @@ class ArrayStep:
             fidelity is `count`).
         """
         ports = self._prepared.kernel.outputs
-        for port, (layout, tensor) in enumerate(zip(self._layouts, tensors, strict=True)):
-            image = self._workspace.scratch(f"image {port}", layout.buffer_bytes)
-            self._fill(layout, image, tensor, pool)
+        for port, (padded, tensor) in enumerate(zip(self._maps, tensors, strict=True)):
+            image = self._workspace.scratch(f"image {port}", padded.layout.buffer_bytes)
+            padded.fill(image, tensor, pool)
             self._inputs[port, InputSlot.IMAGE] = address(image)
         padded_lanes = self.blocks * 64 * self.words
         stored: list[Tensor] = []
@@ -169,74 +178,87 @@ class ArrayStep:
         ]
         return results, counters
 
-    def _fill(self, layout: ImageLayout, image: NDArray[np.uint8], tensor: Tensor, pool: BlockPool) -> None:
-        """Lay out the padded map of an input, channels on all cores where that is worth waking them."""
-        channels = layout.window.channels
-        if layout.buffer_bytes < BYTES_WORTH_A_WORKER:
-            layout.fill(image, tensor, 0, channels)
-            return
-
-        def fill(first: int, last: int) -> None:
-            layout.fill(image, tensor, first, last)
-
-        pool.run(channels, -(-channels // pool.threads), [fill] * pool.threads, "padded map")
-
     def _execute(self, pool: BlockPool) -> NDArray[np.int64]:
-        rows = len(self._prepared.rows)
-        workers = min(pool.threads, self.blocks) if rows * self.blocks >= ROWS_WORTH_A_WORKER else 1
-        shape = (pool.threads, Counter.SIZE, self.words)
-        counters = self._workspace.fresh(8 * pool.threads * Counter.SIZE * self.words).view(np.int64).reshape(shape)
+        """Run all blocks; return the counters."""
         halved = 0 if self._split is None else halved_blocks(self.blocks, pool.threads)
         whole = self.blocks - halved
+        if self._counters.shape[0] != pool.threads:
+            shape = (pool.threads, Counter.SIZE, self.words)
+            self._counters = self._workspace.fresh(8 * prod(shape)).view(np.int64).reshape(shape)
+            self._shared.clear()
+        counting = self._settings.fidelity == "count"
+        if counting:
+            self._counters[:] = 0
         if whole:
-            runners = [self._runner(worker, counters[worker]) for worker in range(workers)]
-            per_call = max(1, min(-(-whole // (16 * workers)), RANGE_ROWS // max(1, rows)))
-            pool.run(whole, per_call, runners, self._kernel_name)
+            pool.share(self._whole_blocks(whole, pool.threads), self._kernel_name)
         if halved and self._split is not None:
-            self._execute_halves(whole, self._split, counters, pool)
-        return counters.sum(axis=(0, 2))
+            for ranges in self._halves(whole, self._split):
+                pool.share(ranges, self._kernel_name)
+        return self._counters.sum(axis=(0, 2)) if counting else np.zeros(Counter.SIZE, np.int64)
 
-    def _execute_halves(self, first: int, split: SplitRows, counters: NDArray[np.int64], pool: BlockPool) -> None:
-        """Run blocks from `first` on, each by two workers, and then what joins its halves."""
-        halved = self.blocks - first
-        state_bytes = split.cell_count * 8 * self.words
+    def _whole_blocks(self, count: int, threads: int) -> CompiledRanges:
+        """Return blocks 0 <= block < `count`, each for one worker."""
+        rows = len(self._prepared.rows)
+        workers = min(threads, self.blocks) if rows * self.blocks >= ROWS_WORTH_A_WORKER else 1
+        states = tuple(self._state(f"state {worker}", self.state_bytes) for worker in range(workers))
+
+        def calls() -> CompiledRanges:
+            table = call_table(workers)
+            for row, state, counters in zip(table, states, self._counters, strict=False):
+                self._write_call(row, 0, state, state + self._scratch_offset, self._prepared.rows, counters)
+            per_range = max(1, min(-(-count // (16 * workers)), RANGE_ROWS // max(1, rows)))
+            at_once = max(1, RANGE_ROWS // max(1, rows * per_range))
+            return CompiledRanges(count, per_range, table, at_once=at_once)
+
+        return self._same_or_new("whole", (count, states), calls)
+
+    def _halves(self, first: int, split: SplitRows) -> list[CompiledRanges]:
+        """Return blocks from `first` on, each for two workers, and then what joins their halves."""
+        blocks = range(self.blocks - first)
+        states = tuple(self._state(f"state {block}", split.cell_count * 8 * self.words) for block in blocks)
         scratch_bytes = 64 * self.words + SCRATCH_SLACK_BYTES
-        states = [self._workspace.scratch(f"state {block}", state_bytes) for block in range(halved)]
-        for state in states:
-            state[: RESERVED_CELLS * 8 * self.words] = 0
-        context_at, function = address(self._context), self._function
+        found: list[CompiledRanges] = []
+        for name, parts in (("halves", (split.first, split.second)), ("joins", (split.last,))):
+            jobs = range(len(blocks) * len(parts))
+            scratches = tuple(address(self._workspace.scratch(f"scratch {job}", scratch_bytes)) for job in jobs)
 
-        def runner(worker: int, parts: Sequence[NDArray[np.void]]) -> RangeRunner:
-            scratch_at = address(self._workspace.scratch(f"scratch {worker}", scratch_bytes))
-            counters_at = address(counters[worker])
-
-            def run(begin: int, end: int) -> None:
-                for job in range(begin, end):
+            def calls(
+                parts: tuple[InstructionTable, ...] = parts, scratches: tuple[int, ...] = scratches
+            ) -> CompiledRanges:
+                table = call_table(len(scratches))
+                for job, (row, scratch) in enumerate(zip(table, scratches, strict=True)):
                     block, part = divmod(job, len(parts))
-                    rows = parts[part]
-                    at = first + block
-                    state_at, rows_at = address(states[block]), address(rows)
-                    function(at, at + 1, state_at, scratch_at, rows_at, len(rows), context_at, counters_at)
+                    self._write_call(row, first + block - job, states[block], scratch, parts[part], self._counters[0])
+                return CompiledRanges(len(table), 1, table, by_range=True)
 
-            return run
+            if any(map(len, parts)):
+                found.append(self._same_or_new(name, (first, states, scratches), calls))
+        return found
 
-        workers = range(min(pool.threads, 2 * halved))
-        pool.run(2 * halved, 1, [runner(worker, (split.first, split.second)) for worker in workers], self._kernel_name)
-        if len(split.last):
-            pool.run(halved, 1, [runner(worker, (split.last,)) for worker in range(halved)], self._kernel_name)
+    def _same_or_new(self, name: str, key: object, make: Callable[[], CompiledRanges]) -> CompiledRanges:
+        """Return the ranges of the last run if the memory they point to is where it was then."""
+        known = self._shared.get(name)
+        if known is None or known[0] != key:
+            known = self._shared[name] = key, make()
+        return known[1]
 
-    def _runner(self, worker: int, counters: NDArray[np.int64]) -> RangeRunner:
-        state = self._workspace.scratch(f"state {worker}", self.state_bytes)
+    def _state(self, name: str, size: int) -> int:
+        """Return the address of a state whose reserved cells hold 0."""
+        state = self._workspace.scratch(name, size)
         state[: RESERVED_CELLS * 8 * self.words] = 0
-        rows = self._prepared.rows
-        state_at, rows_at, row_count = address(state), address(rows), len(rows)
-        context_at, counters_at = address(self._context), address(counters)
-        function, scratch_at = self._function, state_at + self._scratch_offset
+        return address(state)
 
-        def run(first: int, last: int) -> None:
-            function(first, last, state_at, scratch_at, rows_at, row_count, context_at, counters_at)
-
-        return run
+    def _write_call(
+        self,
+        row: NDArray[np.int64],
+        base: int,
+        state: int,
+        scratch: int,
+        rows: InstructionTable,
+        counters: NDArray[np.int64],
+    ) -> None:
+        arguments = state, scratch, address(rows), len(rows), address(self._context), address(counters)
+        write_call(row, self._function, base, *arguments)
 
 
 # Time of one instruction row by 64-lane words per plane, relative to USUAL_WORDS; measured on a host with 512-bit

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from imcflow.runtime.execution.helpers import SPINS, Helper, Number
+from imcflow.runtime.execution.board import Board, CompiledRanges
+from imcflow.runtime.execution.helpers import LOOKS, Helper, Number
 from imcflow.runtime.execution.watch import Watch
 from imcflow.runtime.execution.workspace import Workspace
 
@@ -42,8 +43,9 @@ class BlockPool:
         self.threads = threads
         self.watch: Watch | None = None
         self.memories = [Workspace() for _ in range(threads)] if memories is None else list(memories)
-        self._spins = SPINS if threads <= default_threads() else 0
-        self._helpers = [Helper(self._spins) for _ in range(threads - 1)]
+        self._looks = LOOKS if threads <= default_threads() else 0
+        self._board = Board(threads)
+        self._helpers = [Helper(self._looks, self._board, worker) for worker in range(1, threads)]
 
     def __enter__(self) -> BlockPool:
         return self
@@ -71,7 +73,7 @@ class BlockPool:
             for start in starts:
                 runners[0](start, min(start + blocks_per_call, block_count))
             return
-        work = _Work(starts, blocks_per_call, block_count, self._spins)
+        work = _Work(starts, blocks_per_call, block_count, self._looks)
         try:
             for helper, runner in zip(self._helpers, runners[1:], strict=False):
                 helper.post(partial(work.run, runner))
@@ -82,15 +84,39 @@ class BlockPool:
         if work.error is not None:
             raise work.error
 
+    def share(self, ranges: CompiledRanges, kernel: str = "") -> None:
+        """Run compiled ranges, which need no interpreter between them.
+
+        Args:
+            ranges: what to run.
+            kernel: what runs, for a trace.
+        """
+        workers = min(ranges.workers, self.threads)
+        if self.watch is not None or not Board.holds(ranges, workers):
+            self.run(ranges.items, ranges.per_range, ranges.runners(workers), kernel)
+            return
+        if workers <= 1:
+            ranges.run_here()
+            return
+        board = self._board
+        try:
+            board.open(ranges, workers)
+            for helper in self._helpers[: workers - 1]:
+                helper.look_at_board()
+            board.work(ranges.at_once, self._looks)
+        finally:
+            if not board.finished:
+                board.withdraw()
+
 
 class _Work:
     """The ranges that workers take, and how many workers other than the caller are inside one."""
 
-    def __init__(self, starts: Iterator[int], blocks_per_call: int, block_count: int, spins: int) -> None:
+    def __init__(self, starts: Iterator[int], blocks_per_call: int, block_count: int, looks: int) -> None:
         self._starts = starts
         self._blocks_per_call = blocks_per_call
         self._block_count = block_count
-        self._spins = spins
+        self._looks = looks
         self._taking = threading.Lock()
         self._condition = threading.Condition()
         self._running = Number()
@@ -134,7 +160,7 @@ class _Work:
         """Wait for the ranges that run; an interrupt ends the wait."""
         running = self._running.value
         while running and not self._stopped:
-            self._running.wait_for_change(running, self._spins)
+            self._running.wait_for_change(running, self._looks)
             with self._condition:
                 if self._running.value == running:
                     self._condition.wait(_SIGNAL_CHECK_S)

@@ -1,57 +1,28 @@
-"""Threads that help with the ranges of blocks, and wait for them a moment without sleeping.
+"""Threads that help with ranges of work, and look on for a moment before they sleep.
 
-A thread that sleeps needs some 50 us to begin; a layer has several such beginnings. Waiting takes no interpreter lock.
+A thread that sleeps needs some 50 us to begin; a layer has several such beginnings. Looking takes no interpreter lock,
+and neither does running compiled ranges.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_int64, c_void_p
-from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imcflow.runtime.execution.board import Board
 from imcflow.runtime.execution.workspace import Workspace, address
-from imcflow.runtime.native_code import NativeCode
+from imcflow.runtime.kernels.sharing import sharing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Job = Callable[[], None]
 
-SPINS = 100_000
-"""Looks at a number before a thread goes to sleep: some 100 us."""
-
-_WAIT = """
-define void @wait_for_change(ptr %cell, i64 %old, i64 %spins) nounwind {
-entry:
-  br label %look
-look:
-  %count = phi i64 [ 0, %entry ], [ %more, %again ]
-  %now = load volatile i64, ptr %cell, align 8
-  %same = icmp eq i64 %now, %old
-  br i1 %same, label %again, label %out
-again:
-  %more = add i64 %count, 1
-  %left = icmp slt i64 %more, %spins
-  br i1 %left, label %look, label %out
-out:
-  ret void
-}
-"""
-
-
-@cache
-def _wait_function() -> Callable[[int, int, int], None]:
-    code = NativeCode(_WAIT)
-    _modules.append(code)
-    function = CFUNCTYPE(None, c_void_p, c_int64, c_int64)(code.address("wait_for_change"))
-    return cast("Callable[[int, int, int], None]", function)
-
-
-_modules: list[NativeCode] = []
+LOOKS = 4_000
+"""How often a thread looks before it goes to sleep: some 100 us."""
 
 
 class Number:
@@ -60,7 +31,7 @@ class Number:
     def __init__(self) -> None:
         """Start at 0."""
         self._cell: NDArray[np.int64] = Workspace().fresh(64).view(np.int64)
-        self._address = address(self._cell)
+        self.address = address(self._cell)
 
     @property
     def value(self) -> int:
@@ -71,25 +42,33 @@ class Number:
     def value(self, number: int) -> None:
         self._cell[0] = number
 
-    def wait_for_change(self, old: int, spins: int) -> None:
+    def wait_for_change(self, old: int, looks: int) -> None:
         """Return when the number is no longer `old`, or after so many looks."""
-        if spins:
-            _wait_function()(self._address, old, spins)
+        sharing().serve(_EMPTY.address, 0, self.address, old, looks)
+
+
+_EMPTY = Board(1)
+"""Where there is never anything to do."""
 
 
 class Helper(threading.Thread):
-    """A thread that does the job which was posted last. Jobs must not raise."""
+    """A thread that takes ranges from a board and does the job which was posted last. Jobs must not raise."""
 
-    def __init__(self, spins: int) -> None:
+    def __init__(self, looks: int, board: Board | None = None, worker: int = 1) -> None:
         """Start it.
 
         Args:
-            spins: looks for a job before it sleeps; 0 where there are more threads than cores.
+            looks: how often it looks for something to do before it sleeps; 0 where there are more threads than cores.
+            board: where ranges of compiled work appear; None: nowhere.
+            worker: its number there; 0 is who opens the board.
         """
         super().__init__(name="imcflow helper", daemon=True)
-        self._spins = spins
+        self._looks = looks
+        self._board = _EMPTY if board is None else board
+        self._worker = worker
         self._posted = Number()
         self._job: Job | None = None
+        self._asleep = False
         self._wake = threading.Event()
         self.start()
 
@@ -99,17 +78,33 @@ class Helper(threading.Thread):
         self._posted.value += 1
         self._wake.set()
 
+    def look_at_board(self) -> None:
+        """Wake the thread if it sleeps: the board is open."""
+        if self._asleep:
+            self._wake.set()
+
     def run(self) -> None:
-        """Wait for jobs and do them."""
+        """Wait for ranges and jobs and do them."""
         seen = 0
+        serve = sharing().serve
         while True:
-            self._posted.wait_for_change(seen, self._spins)
-            self._wake.clear()
-            while self._posted.value == seen:
-                self._wake.wait()
-                self._wake.clear()
+            serve(self._board.address, self._worker, self._posted.address, seen, self._looks)
+            if self._posted.value == seen:
+                self._sleep(seen)
+                continue
             seen = self._posted.value
             job = self._job
             if job is None:
                 return
             job()
+
+    def _sleep(self, seen: int) -> None:
+        """Sleep until there is something to do.
+
+        Whoever opens the board looks at `_asleep` after that: either it sees True, or this thread sees the board open.
+        """
+        self._wake.clear()
+        self._asleep = True
+        if self._posted.value == seen and not self._board.has_ranges:
+            self._wake.wait()
+        self._asleep = False

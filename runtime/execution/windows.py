@@ -13,9 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from imcflow.runtime.execution.workspace import address
 from imcflow.runtime.kernels.layout import RUN_BYTES
-from imcflow.runtime.kernels.rows import copy_rows_function
 from imcflow.runtime.program import Window
 
 
@@ -79,49 +77,6 @@ class ImageLayout:
         row = np.arange(window.out_height, dtype=np.int64) * (window.strides[0] * self.row_bytes)
         column = np.arange(window.out_width, dtype=np.int64)
         return (image[:, None, None] + row[:, None] + column).reshape(-1)
-
-    def fill(self, buffer: NDArray[np.uint8], tensor: NDArray[np.integer], first: int, last: int) -> None:
-        """Write channels first <= channel < last of a tensor and their padding into a buffer.
-
-        Args:
-            buffer: of `buffer_bytes`.
-            tensor: [images, channels, height, width].
-            first, last: channels; different ranges touch different bytes.
-        """
-        window = self.window
-        top, left = window.pads[0], window.pads[1]
-        shape = (self.byte_planes, window.channels, self.images, self.rows, self.phases, self.columns)
-        image = buffer[: self.byte_planes * self.plane_bytes].reshape(shape)[:, first:last]
-        source = tensor.transpose(1, 0, 2, 3)[first:last]
-        padded = any(window.pads) or self.columns * self.phases != window.width
-        for plane in range(self.byte_planes):
-            if padded:
-                image[plane] = window.pad_value >> 8 * plane & 0xFF
-            part = _byte_plane(source, plane)
-            for phase in range(self.phases):
-                column = (phase - left) % self.phases
-                values = part[..., column :: self.phases]
-                start = (column + left) // self.phases
-                _copy_rows(
-                    values, image[plane, :, :, top : top + window.height, phase, start : start + values.shape[3]]
-                )
-
-
-def _copy_rows(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
-    """Copy [channels, images, rows, columns]; the target's columns are neighbours."""
-    if not source.size:
-        return
-    *into, _ = target.strides
-    *out_of, step = source.strides
-    copy_rows_function()(address(target), address(source), *source.shape, step, *into, *out_of)
-
-
-def _byte_plane(tensor: NDArray[np.integer], plane: int) -> NDArray[np.uint8]:
-    """Return byte `plane` of every element, sign-extended beyond the storage type."""
-    if plane == 0 and tensor.dtype.itemsize == 1:
-        return tensor.view(np.uint8)
-    shift = min(8 * plane, 63)
-    return (tensor.astype(np.int64) >> shift & 0xFF).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

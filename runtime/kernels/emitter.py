@@ -265,3 +265,7 @@ class FunctionWriter:
     def call(self, type_: str, function: str, *values: Value) -> Value:
         """Call a function that returns a value (an intrinsic, declared by the module)."""
         return self.emit(type_, f"call {type_} @{function}({', '.join(str(value) for value in values)})")
+
+    def set_bytes(self, pointer: Value, byte: Value, count: Value) -> None:
+        """Put a byte everywhere; the module declares `llvm.memset.p0.i64`."""
+        self._lines.append(f"  call void @llvm.memset.p0.i64({pointer}, {byte}, {count}, i1 false)")

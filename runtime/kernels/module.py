@@ -30,18 +30,26 @@ class KernelKey:
 
 
 _lock = threading.Lock()
-_functions: dict[KernelKey, KernelFunction] = {}
+_addresses: dict[KernelKey, int] = {}
 _modules: list[NativeCode] = []  # they own the machine code: kept for the life of the process
 
 
 def kernel(key: KernelKey) -> KernelFunction:
-    """Return the interpreter for `key`, compiled on first use (a few tens of milliseconds)."""
+    """Return the interpreter for `key` as a function; see `kernel_address`."""
+    signature = CFUNCTYPE(None, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
+    return cast("KernelFunction", signature(kernel_address(key)))
+
+
+def kernel_address(key: KernelKey) -> int:
+    """Return where the machine code for `key` is, compiled on first use (a few tens of milliseconds)."""
     if key.words not in WORD_COUNTS:
         raise ValueError(f"planes of {key.words} words: expected one of {WORD_COUNTS}")
     with _lock:
-        if key not in _functions:
-            _functions[key] = _compile(key)
-        return _functions[key]
+        if key not in _addresses:
+            code = NativeCode(kernel_ir(key))
+            _modules.append(code)
+            _addresses[key] = code.address("interpret")
+        return _addresses[key]
 
 
 def kernel_ir(key: KernelKey) -> str:
@@ -63,10 +71,3 @@ def kernel_ir(key: KernelKey) -> str:
 
     handlers = MicroWriter(or_latch=key.or_latch).handlers()
     return write_interpreter("interpret", key.words, handlers | TRANSFER_HANDLERS)
-
-
-def _compile(key: KernelKey) -> KernelFunction:
-    code = NativeCode(kernel_ir(key))
-    _modules.append(code)
-    signature = CFUNCTYPE(None, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
-    return cast("KernelFunction", signature(code.address("interpret")))

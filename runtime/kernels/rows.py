@@ -1,81 +1,138 @@
-"""Copies the rows of maps into padded maps: short runs of bytes, far apart in both, which numpy copies one by one."""
+"""Copies maps into padded maps: short runs of bytes, far apart in both, which numpy copies one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_int64, c_void_p
+from enum import IntEnum
 from functools import cache
-from typing import cast
 
 from imcflow.runtime.kernels.emitter import I8, I64, PTR, FunctionWriter, Value, const, vector_type
+from imcflow.runtime.kernels.interpreter import PARAMETERS
 from imcflow.runtime.native_code import NativeCode
 
-CopyRows = Callable[..., None]
-"""(target, source, channels, images, rows, count, step, then the target's and the source's bytes from one channel,
-image and row to the next): copies `count` bytes of every row, of which the source has one every `step` bytes."""
+
+class CopySlot(IntEnum):
+    """64-bit words of one copy: rows of every channel of an image, or of every image of a channel, into padded maps."""
+
+    PLANE = 0  # pointer to the first padded map
+    PLANE_BYTES = 1  # of one map: one channel of one image
+    PAD = 2  # byte that is put everywhere in a map before; negative: none
+    TARGET = 3  # pointer to where the first row goes
+    SOURCE = 4  # pointer to its first byte
+    MAPS = 5  # per item: channels if items are images, else images
+    ROWS = 6
+    COUNT = 7  # bytes of a row
+    STEP = 8  # the source has one every so many bytes
+    INTO = 9  # bytes from one item, map of it and row to the next in the target
+    OUT_OF = 12  # likewise in the source
+    SIZE = 16
+
+
+WIDE_BYTES, NARROW_BYTES = 32, 8  # copied at once
 
 
 @cache
-def copy_rows_function() -> CopyRows:
-    """Return the compiled loops; they hold no interpreter lock."""
+def fill_function() -> int:
+    """Return the address of the compiled loops.
+
+    They have the parameters of the kernels: first and last item, pointer to `CopySlot` records, two that are not
+    looked at, the number of records, and two more.
+    """
     code = NativeCode(_ir())
     _modules.append(code)
-    return cast("CopyRows", CFUNCTYPE(None, c_void_p, c_void_p, *[c_int64] * 11)(code.address("copy_rows")))
+    return code.address("fill")
 
 
 _modules: list[NativeCode] = []
 
 
 def _ir() -> str:
-    f = FunctionWriter("copy_rows", (PTR, PTR, *[I64] * 11))
-    target, source, channels, images, rows, count, step = f.arguments[:7]
-    into, out_of = f.arguments[7:10], f.arguments[10:]
+    f = FunctionWriter("fill", PARAMETERS)
+    first, last, records, _, _, count = f.arguments[:6]
     zero = const(I64, 0)
 
-    def nested(depth: int, to: Value, of: Value) -> None:
-        if depth == 3:
-            row(to, of)
-            return
-
-        def body(index: Value, _: list[Value]) -> list[Value]:
-            nested(depth + 1, f.offset(to, f.mul(index, into[depth])), f.offset(of, f.mul(index, out_of[depth])))
+    def of_item(item: Value, _: list[Value]) -> list[Value]:
+        def of_record(number: Value, _: list[Value]) -> list[Value]:
+            _write_copy(f, f.offset(records, f.mul(number, 8 * CopySlot.SIZE)), item)
             return []
 
-        f.loop(zero, (channels, images, rows)[depth], [], body)
+        f.loop(zero, count, [], of_record)
+        return []
 
-    def row(to: Value, of: Value) -> None:
-        """Eight bytes at a time where they are neighbours or every other one; the last ones again, or one by one."""
-        dense = f.and_(f.icmp("eq", step, 1), f.icmp("sge", count, 8))
-        wide, narrow, done = (f.new_label(hint) for hint in ("wide", "narrow", "copied"))
-        zero_to_eight = f.select(f.icmp("eq", step, 2), f.sub(count, 8), zero)
-        f.branch(dense, wide, narrow)
-        f.place(wide)
-        last = f.sub(count, 8)
-
-        def eight(at: Value, _: list[Value]) -> list[Value]:
-            f.store(f.load(I64, f.offset(of, at), align=1), f.offset(to, at), align=1)
-            return []
-
-        f.loop(zero, last, [], eight, step=8)
-        eight(last, [])
-        f.jump(done)
-        f.place(narrow)
-
-        def every_other(at: Value, _: list[Value]) -> list[Value]:
-            pairs = f.load(vector_type(16, I8), f.offset(of, f.shl(at, 1)), align=1)
-            f.store(f.evens(pairs), f.offset(to, at), align=1)
-            return [f.add(at, 8)]
-
-        (done_so_far,) = f.loop(zero, zero_to_eight, [zero], every_other, step=8)
-
-        def single(at: Value, _: list[Value]) -> list[Value]:
-            f.store(f.load(I8, f.offset(of, f.mul(at, step)), align=1), f.offset(to, at), align=1)
-            return []
-
-        f.loop(done_so_far, count, [], single)
-        f.jump(done)
-        f.place(done)
-
-    nested(0, target, source)
+    f.loop(first, last, [], of_item)
     f.ret()
-    return f.text()
+    return "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n" + f.text()
+
+
+def _write_copy(f: FunctionWriter, record: Value, item: Value) -> None:
+    """Pad the maps of an item and copy their rows."""
+    zero = const(I64, 0)
+
+    def slot(at: int, type_: str = I64) -> Value:
+        return f.load(type_, f.offset(record, 8 * at), align=8)
+
+    pad, plane_bytes, count, step = (
+        slot(at) for at in (CopySlot.PAD, CopySlot.PLANE_BYTES, CopySlot.COUNT, CopySlot.STEP)
+    )
+    into, out_of = ([slot(of + axis) for axis in range(3)] for of in (CopySlot.INTO, CopySlot.OUT_OF))
+    plane, target = (f.offset(slot(at, PTR), f.mul(item, into[0])) for at in (CopySlot.PLANE, CopySlot.TARGET))
+    source, rows = f.offset(slot(CopySlot.SOURCE, PTR), f.mul(item, out_of[0])), slot(CopySlot.ROWS)
+
+    def of_map(number: Value, _: list[Value]) -> list[Value]:
+        moved, of = f.mul(number, into[1]), f.offset(source, f.mul(number, out_of[1]))
+        byte = f.convert("trunc", pad, I8)
+        f.if_(f.icmp("sge", pad, 0), lambda: f.set_bytes(f.offset(plane, moved), byte, plane_bytes))
+        to = f.offset(target, moved)
+
+        def of_row(row: Value, _: list[Value]) -> list[Value]:
+            _write_row(f, f.offset(to, f.mul(row, into[2])), f.offset(of, f.mul(row, out_of[2])), count, step)
+            return []
+
+        f.loop(zero, rows, [], of_row)
+        return []
+
+    f.loop(zero, slot(CopySlot.MAPS), [], of_map)
+
+
+def _write_row(f: FunctionWriter, to: Value, of: Value, count: Value, step: Value) -> None:
+    """Copy many bytes at a time where they are neighbours or every other one; the last ones again, or one by one."""
+    zero = const(I64, 0)
+    wide, medium, narrow, single, done = (
+        f.new_label(hint) for hint in ("wide", "medium", "narrow", "single", "copied")
+    )
+    neighbours = f.icmp("eq", step, 1)
+
+    def overlapping(size: int) -> None:
+        type_ = vector_type(size, I8)
+        last = f.sub(count, size)
+
+        def some(at: Value, _: list[Value]) -> list[Value]:
+            f.store(f.load(type_, f.offset(of, at), align=1), f.offset(to, at), align=1)
+            return []
+
+        f.loop(zero, last, [], some, step=size)
+        some(last, [])
+        f.jump(done)
+
+    f.branch(f.and_(neighbours, f.icmp("sge", count, WIDE_BYTES)), wide, medium)
+    f.place(wide)
+    overlapping(WIDE_BYTES)
+    f.place(medium)
+    f.branch(f.and_(neighbours, f.icmp("sge", count, NARROW_BYTES)), narrow, single)
+    f.place(narrow)
+    overlapping(NARROW_BYTES)
+    f.place(single)
+
+    def every_other(at: Value, _: list[Value]) -> list[Value]:
+        pairs = f.load(vector_type(16, I8), f.offset(of, f.shl(at, 1)), align=1)
+        f.store(f.evens(pairs), f.offset(to, at), align=1)
+        return [f.add(at, 8)]
+
+    def one(at: Value, _: list[Value]) -> list[Value]:
+        f.store(f.load(I8, f.offset(of, f.mul(at, step)), align=1), f.offset(to, at), align=1)
+        return []
+
+    # Eight pairs are read whole: not the last ones, behind which the map may end.
+    (copied,) = f.loop(zero, f.select(f.icmp("eq", step, 2), f.sub(count, 8), zero), [zero], every_other, step=8)
+    f.loop(copied, count, [], one)
+    f.jump(done)
+    f.place(done)

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from imcflow.runtime.execution.helpers import SPINS, Helper, Number
+from imcflow.runtime.execution.helpers import LOOKS, Helper, Number
 
 
-@pytest.mark.parametrize("spins", [0, SPINS])
+@pytest.mark.parametrize("looks", [0, LOOKS])
 @pytest.mark.parametrize("pause_s", [0.0, 0.02])
-def test_every_job_that_is_waited_for_is_done(spins: int, pause_s: float):
-    helper, done = Helper(spins), threading.Semaphore(0)
+def test_every_job_that_is_waited_for_is_done(looks: int, pause_s: float):
+    helper, done = Helper(looks), threading.Semaphore(0)
     for _ in range(50 if not pause_s else 3):
         time.sleep(pause_s)  # long enough to fall asleep
         helper.post(done.release)

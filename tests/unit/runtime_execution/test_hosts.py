@@ -37,7 +37,7 @@ def test_kernels_need_no_vector_extension(
 ) -> None:
     monkeypatch.setattr(llvm, "get_host_cpu_name", lambda: "")
     monkeypatch.setattr(llvm, "get_host_cpu_features", NoFeatures)
-    monkeypatch.setattr(module, "_functions", {})
+    monkeypatch.setattr(module, "_addresses", {})
     kernel, tensors = random_stream(33)
     prepared = prepare_kernel(kernel, 64, fused=fidelity == "word")
     step = ArrayStep(prepared, len(tensors[0]), ArraySettings(fidelity, or_latch=False), words, Workspace())
