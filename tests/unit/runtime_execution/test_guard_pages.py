@@ -20,6 +20,8 @@ from pooled_program import sums
 
 from imcflow.runtime.crossbar.converters import AnalogNoise
 from imcflow.runtime.crossbar.step import CrossbarStep
+from imcflow.runtime.digital import pooling
+from imcflow.runtime.digital.registry import Call
 from imcflow.runtime.execution.array_step import ArraySettings, ArrayStep
 from imcflow.runtime.execution.blocks import BlockPool
 from imcflow.runtime.execution.prepare import prepare_kernel
@@ -52,6 +54,13 @@ def guarded(size: int, *, at_end: bool) -> np.ndarray:
     return whole[start : start + size]
 
 
+def guarded_copy(array: np.ndarray, *, at_end: bool) -> np.ndarray:
+    """The same array in guarded memory."""
+    copy = guarded(array.nbytes, at_end=at_end).view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 class GuardedWorkspace(Workspace):
     def __init__(self, at_end: bool) -> None:
         self._at_end = at_end
@@ -79,7 +88,7 @@ def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity,
     masks[:] = prepared.masks.bytes
     prepared = dataclasses.replace(prepared, rows=rows, masks=StepMasks(masks), **tables)
     narrow = [
-        tensor.astype(storage_dtype(ElementType(window.bits, window.signed)))
+        guarded_copy(tensor.astype(storage_dtype(ElementType(window.bits, window.signed))), at_end=at_end)
         for tensor, window in zip(tensors, kernel.inputs, strict=True)
     ]
     outputs = [ElementType(port.bits, port.signed) for port in kernel.outputs]
@@ -131,6 +140,26 @@ def test_halves_stay_inside_their_buffers(seed: int) -> None:
     prepared = prepare_kernel(kernel, 64, fused=True)
     assert split_rows(prepared.rows, prepared.cell_count) is not None
     assert exit_code(run_all, kernel, tensors, "word") == 0
+
+
+def pool_guarded(width: int, stride: int) -> None:
+    """Maps, result, row and shape in guarded memory."""
+    rng, shape = np.random.default_rng(width), (2, 3, 5, width)
+    attributes = {"kernel": [3, 3], "strides": [stride, stride], "dilations": [1, 1], "pads": [1, 1, 1, 1]}
+    out = (2, 3, 4 // stride + 1, (width - 1) // stride + 1)
+    for at_end in (False, True):
+        maps = guarded_copy(rng.integers(0, 255, shape).astype(np.uint8), at_end=at_end)
+        np.empty = np.zeros = lambda size, dtype, at_end=at_end: (  # in a process of its own
+            guarded(int(np.prod(size)) * np.dtype(dtype).itemsize, at_end=at_end).view(dtype).reshape(size)
+        )
+        pooling.BYTES_WORTH_MACHINE_CODE = 0
+        pooling.max_pool(Call([maps], attributes, ElementType(8, False), np.dtype(np.uint8), out))
+
+
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 31, 32, 33, 70])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_max_pooling_stays_inside_its_buffers(width: int, stride: int) -> None:
+    assert exit_code(pool_guarded, width, stride) == 0
 
 
 def run_crossbar(wide: bool, noisy: bool, positions: int) -> None:
