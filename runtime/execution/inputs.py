@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from imcflow.errors import InputError
 from imcflow.runtime.execution.storage import Tensor, storage_dtype
 from imcflow.runtime.program import ElementType, PortInfo, Program, TensorInfo
+
+PART_ELEMENTS = 1 << 17  # converted and compared at once: they stay in the cache
 
 
 def checked_inputs(program: Program, inputs: Mapping[str, NDArray[Any]]) -> tuple[dict[int, Tensor], int]:
@@ -40,11 +43,20 @@ def checked_inputs(program: Program, inputs: Mapping[str, NDArray[Any]]) -> tupl
 
 def _same_integers(array: NDArray[np.generic], element: ElementType) -> Tensor | None:
     """Return the values as they are stored, None if some are no such integers: a number that was cut differs."""
-    with np.errstate(invalid="ignore"):
-        stored = array.astype(storage_dtype(element), copy=False)
-    if stored is not array and not np.array_equal(stored, array):
-        return None
-    if stored.size and not (stored.min() >= element.minimum and stored.max() <= element.maximum):
+    dtype = storage_dtype(element)
+    stored = array
+    if array.dtype != dtype:
+        stored = np.empty(array.shape, dtype)
+        part = max(1, PART_ELEMENTS // max(1, prod(array.shape[1:])))
+        for first in range(0, len(array), part):
+            given, cut = array[first : first + part], stored[first : first + part]
+            with np.errstate(invalid="ignore"):
+                np.copyto(cut, given, casting="unsafe")
+            if not np.array_equal(cut, given):
+                return None
+    limits = np.iinfo(dtype)
+    all_fit = element.minimum <= limits.min and limits.max <= element.maximum
+    if not all_fit and stored.size and not (stored.min() >= element.minimum and stored.max() <= element.maximum):
         return None
     return stored
 
