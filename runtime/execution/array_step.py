@@ -218,7 +218,7 @@ class ArrayStep:
         states = tuple(self._state(f"state {block}", split.cell_count * 8 * self.words) for block in blocks)
         scratch_bytes = 64 * self.words + SCRATCH_SLACK_BYTES
         found: list[CompiledRanges] = []
-        for name, parts in (("halves", (split.first, split.second)), ("joins", (split.last,))):
+        for name, parts in (("halves", (split.first, split.second)), ("joins", split.last)):
             jobs = range(len(blocks) * len(parts))
             scratches = tuple(address(self._workspace.scratch(f"scratch {job}", scratch_bytes)) for job in jobs)
 

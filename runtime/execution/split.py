@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 MOST_OF_WHOLE = 0.75  # of the time; streams that cannot be cut better than that stay whole
+ROWS_WORTH_ANOTHER = 400  # that join both halves: they run longer than another worker needs to begin
 _LOAD_COST = 6  # a LOAD gathers bytes and takes them apart: about six additions
 _COPY_BITS = 62
 _CELL_FIELDS = ("a", "b", "r", "c")
@@ -40,19 +41,19 @@ class SplitRows:
     Attributes:
         first: rows of one worker.
         second: rows of another one, at the same time.
-        last: rows to run when both are done.
+        last: rows to run when both are done: streams of one or two workers.
         cell_count: cells of the dense state that all three share.
     """
 
     first: InstructionTable
     second: InstructionTable
-    last: InstructionTable
+    last: tuple[InstructionTable, ...]
     cell_count: int
 
     @property
     def resident_bytes(self) -> int:
         """Memory held besides the stream itself, which the first half is part of."""
-        return self.second.nbytes + self.last.nbytes
+        return self.second.nbytes + sum(part.nbytes for part in self.last)
 
 
 def split_rows(rows: InstructionTable, cell_count: int) -> SplitRows | None:
@@ -119,11 +120,38 @@ def _split_at(rows: InstructionTable, cut: int, end: int, cell_count: int) -> Sp
     begun = _walked(rows[:end], cell_count)[1]
     if (wanted & overwritten & (begun >= 0) & (begun < cut)).any():
         return None  # a carry of what both halves add up
-    moved = np.flatnonzero(wanted & overwritten)
+    moved = wanted & overwritten
     second = np.concatenate([_zeros(_runs(np.flatnonzero(zeros)), cell_count, rows.dtype), _moved(body, cell_count)])
-    additions = _additions(needed, cell_count, 2 * cell_count, rows.dtype)
-    last = np.concatenate([additions, _copies(_runs(moved), cell_count, rows.dtype), tail])
-    return SplitRows(np.ascontiguousarray(rows[:cut]), second, last, 2 * cell_count + 1)
+    last = _joined(tail, needed, moved)
+    return SplitRows(np.ascontiguousarray(rows[:cut]), second, last, 2 * cell_count + 2)
+
+
+def _joined(tail: InstructionTable, needed: Ints, moved: NDArray[np.bool_]) -> tuple[InstructionTable, ...]:
+    """Return what joins both halves and the rows behind, for two workers if neither touches what the other writes."""
+    cell_count = len(moved)
+
+    def stream(rows: InstructionTable, words: Ints, cells: NDArray[np.bool_], carry: int) -> InstructionTable:
+        copies = _copies(_runs(np.flatnonzero(cells)), cell_count, rows.dtype)
+        return np.concatenate([_additions(words, cell_count, 2 * cell_count + carry, rows.dtype), copies, rows])
+
+    whole = (stream(tail, needed, moved, 0),)
+    cover, _ = _walked(tail, cell_count)
+    free = np.flatnonzero(np.cumsum(cover)[1 : len(tail)] == 0) + 1
+    if len(whole[0]) < ROWS_WORTH_ANOTHER or not len(free):
+        return whole
+    cut = int(free[np.abs(2 * free - len(tail)).argmin()])
+    streams: list[InstructionTable] = []
+    written, touched = np.zeros((2, cell_count), np.bool_), np.zeros((2, cell_count), np.bool_)
+    for number, rows in enumerate((tail[:cut], tail[cut:])):
+        first_sum, first_write, first_read = _firsts(rows, cell_count)
+        read = np.minimum(first_sum, first_read)
+        wanted = (read < _NEVER) & (read <= first_write)
+        words, cells = needed[_any_of(needed, wanted)], moved & wanted
+        written[number] = _covered(words, cell_count) | cells | (np.minimum(first_sum, first_write) < _NEVER)
+        touched[number] = written[number] | (read < _NEVER)
+        streams.append(stream(rows, words, cells, number))
+    touched[:, :RESERVED_CELLS] = False  # nobody writes these
+    return whole if (written & touched[::-1]).any() else tuple(streams)
 
 
 def _all_of(words: Ints, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:

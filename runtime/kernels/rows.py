@@ -27,7 +27,8 @@ class CopySlot(IntEnum):
     SIZE = 16
 
 
-WIDE_BYTES, NARROW_BYTES = 32, 8  # copied at once
+BYTES_AT_ONCE = (32, 8, 4)
+"""How many neighbours are copied at once; rows of seven bytes are common, and so are their multiples."""
 
 
 @cache
@@ -96,9 +97,7 @@ def _write_copy(f: FunctionWriter, record: Value, item: Value) -> None:
 def _write_row(f: FunctionWriter, to: Value, of: Value, count: Value, step: Value) -> None:
     """Copy many bytes at a time where they are neighbours or every other one; the last ones again, or one by one."""
     zero = const(I64, 0)
-    wide, medium, narrow, single, done = (
-        f.new_label(hint) for hint in ("wide", "medium", "narrow", "single", "copied")
-    )
+    single, done = f.new_label("single"), f.new_label("done")
     neighbours = f.icmp("eq", step, 1)
 
     def overlapping(size: int) -> None:
@@ -113,14 +112,12 @@ def _write_row(f: FunctionWriter, to: Value, of: Value, count: Value, step: Valu
         some(last, [])
         f.jump(done)
 
-    f.branch(f.and_(neighbours, f.icmp("sge", count, WIDE_BYTES)), wide, medium)
-    f.place(wide)
-    overlapping(WIDE_BYTES)
-    f.place(medium)
-    f.branch(f.and_(neighbours, f.icmp("sge", count, NARROW_BYTES)), narrow, single)
-    f.place(narrow)
-    overlapping(NARROW_BYTES)
-    f.place(single)
+    for size in BYTES_AT_ONCE:
+        here, less = f.new_label(f"by{size}"), single if size == BYTES_AT_ONCE[-1] else f.new_label("less")
+        f.branch(f.and_(neighbours, f.icmp("sge", count, size)), here, less)
+        f.place(here)
+        overlapping(size)
+        f.place(less)
 
     def every_other(at: Value, _: list[Value]) -> list[Value]:
         pairs = f.load(vector_type(16, I8), f.offset(of, f.shl(at, 1)), align=1)

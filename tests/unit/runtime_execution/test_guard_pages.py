@@ -96,10 +96,8 @@ def run_guarded(kernel: ApKernel, tensors: list[np.ndarray], fidelity: Fidelity,
         ArrayStep(prepared, len(tensors[0]), settings, words, workspace).run(narrow, outputs, pool)
     split = split_rows(prepared.rows, prepared.cell_count) if fidelity == "word" else None
     if split is not None:
-        parts = [workspace.fresh(part.nbytes).view(part.dtype) for part in (split.first, split.second, split.last)]
-        for part, source in zip(parts, (split.first, split.second, split.last), strict=True):
-            part[:] = source
-        split = SplitRows(*parts, split.cell_count)
+        first, second, *last = (guarded_copy(part, at_end=at_end) for part in (split.first, split.second, *split.last))
+        split = SplitRows(first, second, tuple(last), split.cell_count)
         with BlockPool(4) as pool:
             ArrayStep(prepared, len(tensors[0]), settings, words, workspace, split).run(narrow, outputs, pool)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +27,7 @@ from imcflow.runtime.execution.run import ProgramRun
 from imcflow.runtime.execution.split import SplitRows, split_rows
 from imcflow.runtime.execution.storage import storage_dtype
 from imcflow.runtime.execution.workspace import Workspace
+from imcflow.runtime.isa import Opcode
 from imcflow.runtime.kernels.layout import Handler
 from imcflow.runtime.program import ApKernel, ElementType
 
@@ -46,15 +48,24 @@ def results(
 
 
 def every_split(prepared: PreparedKernel) -> list[SplitRows]:
-    """All cuts of both kinds that the analysis allows."""
+    """All cuts of both kinds that the analysis allows, joined by one worker and, where possible, by two."""
     rows, cells = prepared.rows, prepared.cell_count
     stores = np.flatnonzero(np.isin(rows["opcode"], [int(handler) for handler in split_module.STORES]))
     found: list[SplitRows] = []
     for end in {int(stores[0]), len(rows)}:
         cover, _ = split_module._walked(rows[:end], cells)
         for cut in (np.flatnonzero(np.cumsum(cover)[1:end] == 0) + 1).tolist():
-            split = split_module._split_at(rows, cut, end, cells)
-            found += [] if split is None else [split]
+            for worth_another in (0, len(rows) + cells):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(split_module, "ROWS_WORTH_ANOTHER", worth_another)
+                    split = split_module._split_at(rows, cut, end, cells)
+                if split is None:
+                    continue
+                found.append(split)
+                if len(split.last) == 1:
+                    break
+                # Neither may wait for the other: they give the same in any order.
+                found.append(replace(split, last=split.last[::-1]))
     return found
 
 
@@ -80,6 +91,7 @@ def test_sums_at_every_cut(seed: int):
     (expected,) = results(prepared, tensors, None)
     splits = every_split(prepared)
     assert len(splits) >= kernel.inputs[0].elements - 1
+    assert any(len(split.last) == 2 for split in splits) == (kernel.outputs[0].channels > 1)
     for number, split in enumerate(splits):
         (found,) = results(prepared, tensors, split, threads=2 + number % 3, words=(1, 2, 8, 32)[number % 4])
         np.testing.assert_array_equal(found, expected)
@@ -90,15 +102,33 @@ def test_halves_are_even_and_joined():
     prepared = prepare_kernel(kernel, 64, fused=True)
     split = split_rows(prepared.rows, prepared.cell_count)
     assert split is not None
-    loads = [int((part["opcode"] == Handler.LOAD).sum()) for part in (split.first, split.second, split.last)]
+    (last,) = split.last
+    loads = [int((part["opcode"] == Handler.LOAD).sum()) for part in (split.first, split.second, last)]
     assert loads[2] == 0
     assert abs(loads[0] - loads[1]) <= 2
     (expected,) = results(prepared, tensors, None)
-    joins = split.last["opcode"] == Handler.FUSED
+    joins = last["opcode"] == Handler.FUSED
     assert 0 < joins.sum() <= kernel.outputs[0].channels
-    apart = SplitRows(split.first, split.second, np.ascontiguousarray(split.last[~joins]), split.cell_count)
+    apart = replace(split, last=(np.ascontiguousarray(last[~joins]),))
     (found,) = results(prepared, tensors, apart)
     assert (found != expected).any()
+
+
+def test_one_worker_joins_what_two_would_both_need(monkeypatch: pytest.MonkeyPatch):
+    """Every result is stored twice: the sums of both halves may be added up only once."""
+    monkeypatch.setattr(split_module, "ROWS_WORTH_ANOTHER", 0)
+    kernel, tensors = sums(3)
+    stores = kernel.instructions["opcode"] == Opcode.STORE
+    again = kernel.instructions[stores].copy()
+    again["imm"] += again["imm"].max() + 1
+    output = replace(kernel.outputs[0], channels=2 * kernel.outputs[0].channels)
+    kernel = replace(kernel, instructions=np.concatenate([kernel.instructions, again]), outputs=(output,))
+    prepared = prepare_kernel(kernel, 64, fused=True)
+    expected = results(prepared, tensors, None)
+    split = split_rows(prepared.rows, prepared.cell_count)
+    assert split is not None
+    assert len(split.last) == 1
+    np.testing.assert_array_equal(results(prepared, tensors, split), expected)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +142,7 @@ def test_blocks_that_full_rounds_leave_over_are_halved(blocks: int, threads: int
 def split_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "ROWS_WORTH_SPLITTING", 1)
     monkeypatch.setattr(split_module, "MOST_OF_WHOLE", 2)
+    monkeypatch.setattr(split_module, "ROWS_WORTH_ANOTHER", 0)
 
 
 @pytest.mark.usefixtures("split_everything")
@@ -133,6 +164,7 @@ def test_generated_networks_in_halves(dialect: str, data: st.DataObject):
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "ROWS_WORTH_SPLITTING", 1)
         patch.setattr(split_module, "MOST_OF_WHOLE", 2)
+        patch.setattr(split_module, "ROWS_WORTH_ANOTHER", data.draw(st.sampled_from([0, 1 << 30])))
         path = Path(folder) / "network.onnx"
         onnx.save(network.model(), path)
         program = imcflow.compile(path, input_types=network.input_types).program
