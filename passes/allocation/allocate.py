@@ -76,19 +76,9 @@ def place_program(
     Raises:
         CapacityError: accumulators and values do not fit the array at any one time.
     """
-    from imcflow.passes.allocation.schedule import depth_first_schedule
-
     if program.values is None or program.outputs is None:
         raise ImcflowError(f"{layer}: tracks are allocated after imc-infer-widths, the program has no intervals")
-    kind, index = depth_first_schedule(
-        program.input_count,
-        program.output_count,
-        program.lhs,
-        program.rhs,
-        program.accumulate_output,
-        program.accumulate_value,
-        program.slice_accumulations,
-    )
+    kind, index = _schedule(program)
     job = _Job(
         program,
         geometry,
@@ -151,7 +141,8 @@ class _Job:
         from imcflow.passes.allocation.place import place_accumulators
 
         assert self.program.outputs is not None
-        return place_accumulators(
+        cells = np.empty(self.program.output_count, dtype=np.int32)
+        used = place_accumulators(
             self.kind,
             self.index,
             self.program.accumulate_output,
@@ -161,7 +152,9 @@ class _Job:
             self.geometry.domains,
             limit,
             self.keep_outputs,
+            cells,
         )
+        return cells, used
 
     def values(self, cells: NDArray[np.int32], accumulator_tracks: int) -> tuple[Placement | None, int]:
         """Place everything with the accumulators on the upper tracks; or return the value that finds no room."""
@@ -242,24 +235,15 @@ def accumulator_tracks(
         CapacityError: an accumulator is longer than a track.
     """
     from imcflow.passes.allocation.place import place_accumulators
-    from imcflow.passes.allocation.schedule import depth_first_schedule
 
     assert program.outputs is not None
     bits = program.outputs.bits
     longest = min(geometry.domains, 64)
     if int(bits.max(initial=0)) > longest:
         raise CapacityError(f"{layer}: an accumulator of {int(bits.max())} bits does not fit {longest} domains")
-    kind, index = depth_first_schedule(
-        program.input_count,
-        program.output_count,
-        program.lhs,
-        program.rhs,
-        program.accumulate_output,
-        program.accumulate_value,
-        program.slice_accumulations,
-    )
+    kind, index = _schedule(program)
     words = np.ones(program.output_count, dtype=np.bool_)
-    _, used = place_accumulators(
+    return place_accumulators(
         kind,
         index,
         program.accumulate_output,
@@ -269,8 +253,29 @@ def accumulator_tracks(
         geometry.domains,
         geometry.domains,
         keep_outputs,
+        np.empty(program.output_count, dtype=np.int32),
     )
-    return used
+
+
+def _schedule(program: AddSubProgram) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Kind and index of every step, in the order of `depth_first_schedule`."""
+    from imcflow.passes.allocation.schedule import depth_first_schedule
+
+    # Every input is loaded, every operation and accumulation runs, and every output is stored once at most.
+    room = program.input_count + program.operation_count + len(program.accumulate_value) + program.output_count
+    kind, index = np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.int32)
+    count = depth_first_schedule(
+        program.input_count,
+        program.output_count,
+        program.lhs,
+        program.rhs,
+        program.accumulate_output,
+        program.accumulate_value,
+        program.slice_accumulations,
+        kind,
+        index,
+    )
+    return kind[:count], index[:count]
 
 
 def _stored_directly(program: AddSubProgram, negated_store: bool) -> NDArray[np.bool_]:

@@ -1,16 +1,16 @@
-"""Compiled placement of scheduled words on tracks. Needs numba."""
+"""Compiled placement of scheduled words on tracks."""
 
 # numpy stubs call the element of an array an array; in compiled code it is a scalar.
 # pyright: reportArgumentType=false, reportReturnType=false
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.passes.allocation.schedule import ACCUMULATE, LOAD, OPERATE, lists_by_key
 from imcflow.passes.allocation.words import LANE_DOMAINS, all_cells, find_word, has_cells, set_cells
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -29,7 +29,7 @@ SHORTEST_RUN = 4
 """Clearing a run of tracks costs about as much as clearing three words one by one."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def place_accumulators(
     kind: U8,
     index: I32,
@@ -40,7 +40,8 @@ def place_accumulators(
     domains: int,
     limit: int,
     keep: bool,
-) -> tuple[I32, int]:
+    cells: I32,
+) -> int:
     """Give every accumulator a word, from its first accumulation to its store; lowest track first.
 
     Args:
@@ -50,12 +51,13 @@ def place_accumulators(
         has_word: which outputs have an accumulator.
         tracks, domains: room; words lie below domain `limit`.
         keep: words are not free again after the store.
+        cells: receives the cell of every output (tracks counted from 0, -1 without a word).
 
     Returns:
-        cell of every output (tracks counted from 0, -1 without a word), and the number of tracks used; -1 when
-        `tracks` are not enough.
+        the number of tracks used; -1 when `tracks` are not enough.
     """
-    cells = np.full(len(output_bits), NONE, np.int32)
+    for output in range(len(cells)):
+        cells[output] = NONE
     free = all_cells(tracks, domains)
     nothing = np.zeros(len(free), np.uint64)
     avoid = np.zeros(tracks, np.int64)
@@ -68,16 +70,16 @@ def place_accumulators(
             if cells[output] == NONE:
                 cell = find_word(free, nothing, output_bits[output], 0, tracks, 0, domains, limit, avoid, 1)
                 if cell == NONE:
-                    return cells, NONE
+                    return NONE
                 cells[output] = cell
                 set_cells(free, cell, output_bits[output], domains, False)
                 used = max(used, cell // domains + 1)
             if kind[step] == STORE and not keep:
                 set_cells(free, cells[output], output_bits[output], domains, True)
-    return cells, used
+    return used
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def place_steps(
     kind: U8,
     index: I32,
@@ -398,11 +400,9 @@ def place_steps(
     return count
 
 
-@numba.njit(
+@compiled_loop(
     "int64(uint64[::1], uint64[::1], uint64[::1], int64, int64[::1], int64[::1], int64[::1], int64, int64, int64[::1],"
     " int64)",
-    cache=True,
-    nogil=True,
 )
 def _any_word(
     free: U64,
@@ -439,7 +439,7 @@ def _any_word(
     return NONE
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _sweep(
     free: U64,
     zero: U64,
@@ -470,7 +470,7 @@ def _sweep(
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _dying_operand(left: int, right: int, subtract: int, uses: I32, value_bits: I32) -> int:
     """The operand that may be overwritten: not used again, never the subtrahend, the wider one of two; or -1."""
     if left == right:
@@ -484,11 +484,9 @@ def _dying_operand(left: int, right: int, subtract: int, uses: I32, value_bits: 
     return right if right_dies else NONE
 
 
-@numba.njit(
+@compiled_loop(
     "int64(uint64[::1], int64, int64, int64, int64, int64, int64, uint8[::1], uint8[::1], int32[::1], int32[::1],"
     " int32[::1], int32[::1])",
-    cache=True,
-    nogil=True,
 )
 def _clear(
     zero: U64,

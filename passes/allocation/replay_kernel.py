@@ -1,4 +1,4 @@
-"""Compiled replay of a placement. Needs numba.
+"""Compiled replay of a placement.
 
 Every cell has a content number: which bit of which word it holds. Value v has the number v, the accumulator of output
 o after k accumulations the number `values + o`, with the count kept aside; `ZERO` is a known 0, `HOLDS_ONE`
@@ -11,9 +11,10 @@ Complaints are numbered as in `imcflow.passes.allocation.replay.COMPLAINTS`.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
@@ -28,19 +29,19 @@ OUTSIDE, ONE_TRACK, NOT_THERE, NOT_ZERO, NO_SUCH, TWICE, ORDER = 1, 2, 3, 4, 5, 
 # Helpers have given signatures, so that calls with other integer types do not each compile another version.
 
 
-@numba.njit("boolean(int64, int64, int64, int64)", cache=True, nogil=True)
+@compiled_loop("boolean(int64, int64, int64, int64)")
 def _inside(cell: int, bits: int, tracks: int, domains: int) -> bool:
     return cell >= 0 and bits > 0 and cell % domains + bits <= domains and cell // domains < tracks
 
 
-@numba.njit("void(int32[::1], int32[::1], int64, int64, int64)", cache=True, nogil=True)
+@compiled_loop("void(int32[::1], int32[::1], int64, int64, int64)")
 def _write(content: I32, bit: I32, cell: int, bits: int, number: int) -> None:
     for position in range(bits):
         content[cell + position] = number
         bit[cell + position] = position
 
 
-@numba.njit("boolean(int32[::1], int32[::1], int64, int64, int64, int64, int64)", cache=True, nogil=True)
+@compiled_loop("boolean(int32[::1], int32[::1], int64, int64, int64, int64, int64)")
 def _holds(content: I32, bit: I32, cell: int, bits: int, number: int, tracks: int, domains: int) -> bool:
     if not _inside(cell, bits, tracks, domains):
         return False
@@ -50,7 +51,7 @@ def _holds(content: I32, bit: I32, cell: int, bits: int, number: int, tracks: in
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def replay(
     tracks: int,
     domains: int,

@@ -1,10 +1,11 @@
-"""Compiled order of execution: depth first by consumer, so that few values live at a time. Needs numba."""
+"""Compiled order of execution: depth first by consumer, so that few values live at a time."""
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -14,7 +15,7 @@ LOAD, OPERATE, ACCUMULATE, STORE = 1, 2, 6, 8
 """Values of `imcflow.dialect.placement.StepKind` that a schedule uses."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def lists_by_key(keys: I32, count: int) -> tuple[I64, I32]:
     """Positions of every key: those of key k are `items[start[k]:start[k + 1]]`, ascending."""
     start = np.zeros(count + 1, np.int64)
@@ -31,7 +32,7 @@ def lists_by_key(keys: I32, count: int) -> tuple[I64, I32]:
     return start, items
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def depth_first_schedule(
     inputs: int,
     outputs: int,
@@ -40,15 +41,24 @@ def depth_first_schedule(
     accumulate_output: I32,
     accumulate_value: I32,
     slice_accumulations: I32,
-) -> tuple[U8, I32]:
+    kind: U8,
+    index: I32,
+) -> int:
     """Order the steps slice by slice; inside, compute what the accumulations need in their order.
 
     A window element is loaded right before its first use; a value is accumulated into all its outputs as soon as it
     exists; an output is stored after its last accumulation. Outputs without accumulations are stored last. Values that
     no accumulation needs are left out.
 
+    Args:
+        inputs, outputs: sizes.
+        lhs, rhs: operands of every operation.
+        accumulate_output, accumulate_value: of every accumulation.
+        slice_accumulations: where the accumulations of every slice begin.
+        kind, index: receive the steps, at most one per input, operation, accumulation and output.
+
     Returns:
-        kind uint8 [steps], index int32 [steps].
+        number of steps.
     """
     operations = len(lhs)
     accumulations = len(accumulate_value)
@@ -56,9 +66,6 @@ def depth_first_schedule(
     left = np.zeros(outputs, np.int32)
     for output in accumulate_output:
         left[output] += 1
-    room = inputs + operations + accumulations + outputs
-    kind = np.empty(room, np.uint8)
-    index = np.empty(room, np.int32)
     count = 0
     done = np.zeros(inputs + operations, np.bool_)
     stack = np.empty(operations + 2, np.int32)
@@ -94,4 +101,4 @@ def depth_first_schedule(
         if left[output] == 0:
             kind[count], index[count] = STORE, output
             count += 1
-    return kind[:count], index[:count]
+    return count

@@ -1,4 +1,4 @@
-"""Compiled bit-mask bookkeeping of free and zero cells. Needs numba.
+"""Compiled bit-mask bookkeeping of free and zero cells.
 
 The signatures are given, so that callers with other integer types do not each compile another version.
 
@@ -8,9 +8,10 @@ domains has ceil(d / 64) lanes. Words never cross a lane border.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -20,7 +21,7 @@ LANE_DOMAINS = 64
 NONE = -1
 
 
-@numba.njit("uint64(int64, int64)", cache=True, nogil=True)
+@compiled_loop("uint64(int64, int64)")
 def word_mask(start: int, bits: int) -> np.uint64:
     """Mask of domains start .. start + bits of a lane."""
     if bits >= LANE_DOMAINS:
@@ -28,7 +29,7 @@ def word_mask(start: int, bits: int) -> np.uint64:
     return ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)) << np.uint64(start)
 
 
-@numba.njit("int64(uint64, int64)", cache=True, nogil=True)
+@compiled_loop("int64(uint64, int64)")
 def lowest_fit(cells: np.uint64, bits: int) -> int:
     """Lowest start of `bits` consecutive set bits, or -1."""
     runs = cells
@@ -43,7 +44,7 @@ def lowest_fit(cells: np.uint64, bits: int) -> int:
     return start
 
 
-@numba.njit("uint64[::1](int64, int64)", cache=True, nogil=True)
+@compiled_loop("uint64[::1](int64, int64)")
 def all_cells(tracks: int, domains: int) -> U64:
     """Masks with every existing cell set, [tracks * lanes per track]."""
     lanes = (domains + LANE_DOMAINS - 1) // LANE_DOMAINS
@@ -53,10 +54,8 @@ def all_cells(tracks: int, domains: int) -> U64:
     return masks
 
 
-@numba.njit(
+@compiled_loop(
     "int64(uint64[::1], uint64[::1], int64, int64, int64, int64, int64, int64, int64[::1], int64)",
-    cache=True,
-    nogil=True,
 )
 def find_word(
     cells: U64,
@@ -104,7 +103,7 @@ def find_word(
     return NONE
 
 
-@numba.njit("void(uint64[::1], int64, int64, int64, boolean)", cache=True, nogil=True)
+@compiled_loop("void(uint64[::1], int64, int64, int64, boolean)")
 def set_cells(masks: U64, cell: int, bits: int, domains: int, value: bool) -> None:
     """Set or clear the mask bits of a word."""
     lanes = (domains + LANE_DOMAINS - 1) // LANE_DOMAINS
@@ -117,7 +116,7 @@ def set_cells(masks: U64, cell: int, bits: int, domains: int, value: bool) -> No
         masks[lane] &= ~mask
 
 
-@numba.njit("boolean(uint64[::1], int64, int64, int64)", cache=True, nogil=True)
+@compiled_loop("boolean(uint64[::1], int64, int64, int64)")
 def has_cells(masks: U64, cell: int, bits: int, domains: int) -> bool:
     """Whether a word lies inside one lane and all its mask bits are set."""
     domain = cell % domains

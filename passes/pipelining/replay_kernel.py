@@ -1,15 +1,16 @@
 """The compiled loop of `imcflow.passes.pipelining.replay`: steps of all stages, each as far as its times are known."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 Ints = NDArray[np.int64]
 
 PRODUCER, CONSUMER, LINK, SLOTS, FIRST_NEED, FIRST_READER = range(6)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def known_needs(step: int, per_image: int, edge: Ints, producer_steps: int, needs: Ints) -> int:
     """Return the producer step that a step of the consumer waits for.
 
@@ -24,7 +25,7 @@ def known_needs(step: int, per_image: int, edge: Ints, producer_steps: int, need
     return int(needs[edge[FIRST_NEED] + step - image * per_image]) + image * producer_steps
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def freeing_step(step: int, per_image: int, edge: Ints, consumer_steps: int, readers: Ints) -> int:
     """Return the consumer's step whose end frees the slot of a producer's step; -1: it is free at once.
 
@@ -39,7 +40,7 @@ def freeing_step(step: int, per_image: int, edge: Ints, consumer_steps: int, rea
     return int(readers[edge[FIRST_READER] + per_image - 1]) + (image - 1) * consumer_steps
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def advance(
     before_start: bool,
     counts: Ints,

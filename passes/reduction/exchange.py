@@ -1,4 +1,4 @@
-"""Slices of few inputs as sets of values: search for a smaller set, write it as operations and rows. Needs numba."""
+"""Slices of few inputs as sets of values: search for a smaller set, write it as operations and rows."""
 
 from __future__ import annotations
 

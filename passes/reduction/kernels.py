@@ -1,4 +1,4 @@
-"""Compiled inner loops of the pair elimination. Import only where numba may be imported.
+"""Compiled inner loops of the pair elimination.
 
 Encoding shared by all kernels. A *term* is one signed digit `+/- value << shift` of one row (output); `value` and
 `code = 2 * shift + negative` are stored side by side. Rows are stored in place: row r occupies
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -27,7 +28,7 @@ SWEEP = 8
 """Sweeping this many counts costs as much as visiting one term once more, which is a read of a random place."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def eliminate_pairs(
     inputs: int,
     reach: int,
@@ -243,7 +244,7 @@ def eliminate_pairs(
     return operations
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _count_pairs(
     first_entry: int,
     last_entry: int,
@@ -267,7 +268,7 @@ def _count_pairs(
     return visits
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _position(key: int, start: int, length: int, term_key: I32) -> int:
     """Where a row has a term, or `NONE`."""
     for at in range(start, start + length):
@@ -276,10 +277,11 @@ def _position(key: int, start: int, length: int, term_key: I32) -> int:
     return NONE
 
 
+@compiled_loop
 def eliminate_from_several_starts(
     inputs: int,
     reach: int,
-    starts: int,
+    orders: I32,
     row_start: I32,
     row_length: I32,
     term_value: I32,
@@ -290,35 +292,59 @@ def eliminate_from_several_starts(
     rhs_shift: U8,
     subtract: U8,
 ) -> int:
-    """Run `eliminate_pairs` with the inputs numbered in `starts` orders, which breaks ties differently; keep the best.
+    """Run `eliminate_pairs` with the inputs numbered in several orders, which breaks ties differently; keep the best.
 
-    The first order is the given one, the others are fixed pseudo-random permutations. Arguments and result as there.
+    The first order is the given one, the others are `orders`, see `numberings`. Arguments and result as there.
     """
-    # Interpreted: compiled into one function with its callers, `eliminate_pairs` would be compiled three times.
-    columns = (lhs, rhs, lhs_shift, rhs_shift, subtract)
-    orders = numberings(inputs, starts - 1)
-    if not len(orders):
-        return eliminate_pairs(inputs, reach, row_start, row_length, term_value, term_code, *columns)
-    length, value, code = row_length.copy(), term_value.copy(), term_code.copy()
-    best: int = eliminate_pairs(inputs, reach, row_start, row_length, term_value, term_code, *columns)
-    fewest = best + int(row_length.sum())
-    tried_columns = [np.empty_like(column) for column in columns]
+    rows, terms, operations = len(row_length), len(term_value), len(lhs)
+    length, value, code = np.empty(rows, np.int32), np.empty(terms, np.int32), np.empty(terms, np.int32)
     tried_length, tried_value, tried_code = np.empty_like(length), np.empty_like(value), np.empty_like(code)
-    for number_of in orders:
-        tried_length[:], tried_code[:] = length, code
-        np.take(number_of, value, out=tried_value)
-        found: int = eliminate_pairs(inputs, reach, row_start, tried_length, tried_value, tried_code, *tried_columns)
-        total = found + int(tried_length.sum())
-        if total >= fewest:
+    tried_lhs, tried_rhs = np.empty(operations, np.int32), np.empty(operations, np.int32)
+    tried_lhs_shift, tried_rhs_shift = np.empty(operations, np.uint8), np.empty(operations, np.uint8)
+    tried_subtract = np.empty(operations, np.uint8)
+    # Numbers of operations stay as they are.
+    number_of, name = np.arange(inputs), np.arange(inputs + operations)
+    for row in range(rows):
+        length[row] = row_length[row]
+    for term in range(terms):
+        value[term], code[term] = term_value[term], term_code[term]
+    best, fewest = np.int64(0), np.int64(-1)
+    for start in range(len(orders) + 1):
+        if start > 0:
+            for each in range(inputs):
+                number_of[each] = orders[start - 1, each]
+                name[number_of[each]] = each
+        for row in range(rows):
+            tried_length[row] = length[row]
+        for term in range(terms):
+            tried_value[term], tried_code[term] = number_of[value[term]], code[term]
+        found = eliminate_pairs(
+            inputs,
+            reach,
+            row_start,
+            tried_length,
+            tried_value,
+            tried_code,
+            tried_lhs,
+            tried_rhs,
+            tried_lhs_shift,
+            tried_rhs_shift,
+            tried_subtract,
+        )
+        total = found
+        for row in range(rows):
+            total += tried_length[row]
+        if 0 <= fewest <= total:
             continue
         best, fewest = found, total
-        # Numbers of operations stay as they are.
-        name = np.arange(inputs + len(lhs), dtype=np.int32)
-        name[number_of] = np.arange(inputs, dtype=np.int32)
-        row_length[:], term_value[:], term_code[:] = tried_length, name[tried_value], tried_code
-        lhs[:found], rhs[:found] = name[tried_columns[0][:found]], name[tried_columns[1][:found]]
-        for kept, tried in zip(columns[2:], tried_columns[2:], strict=True):
-            kept[:found] = tried[:found]
+        for row in range(rows):
+            row_length[row] = tried_length[row]
+            for term in range(row_start[row], row_start[row] + tried_length[row]):
+                term_value[term], term_code[term] = name[tried_value[term]], tried_code[term]
+        for operation in range(found):
+            lhs[operation], rhs[operation] = name[tried_lhs[operation]], name[tried_rhs[operation]]
+            lhs_shift[operation], rhs_shift[operation] = tried_lhs_shift[operation], tried_rhs_shift[operation]
+            subtract[operation] = tried_subtract[operation]
     return best
 
 

@@ -1,13 +1,14 @@
-"""Compiled propagation of sparse linear forms through an add/sub program. Needs numba."""
+"""Compiled propagation of sparse linear forms through an add/sub program."""
 
 # numpy stubs call the element of an array an array; in compiled code it is a scalar.
 # pyright: reportArgumentType=false, reportReturnType=false
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -15,7 +16,7 @@ U8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _grown(column: I64, size: int) -> I64:
     larger = np.empty(max(size, 2 * len(column)), column.dtype)
     for at in range(len(column)):  # a slice would bring the code that words numpy's complaints along
@@ -23,7 +24,7 @@ def _grown(column: I64, size: int) -> I64:
     return larger
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _lift_of(low: int) -> int:
     """1 + k for the least 2^k that makes a negative `low` positive or 0: the word becomes no longer by it."""
     lift = 1
@@ -32,7 +33,7 @@ def _lift_of(low: int) -> int:
     return lift
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def value_intervals(
     inputs: int,
     lhs: I32,
@@ -145,7 +146,7 @@ def value_intervals(
     return overflow
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _output_intervals(
     inputs: int,
     start: I64,

@@ -1,4 +1,4 @@
-"""Rows of terms as crossing linked lists, with a journal: the state of the search for fewer operations. Needs numba.
+"""Rows of terms as crossing linked lists, with a journal: the state of the search for fewer operations.
 
 A *row* is the list of terms of an output or of a definition; the definition of value v is row `v + offset` of the
 state, and v stands for the sum of its terms. Every term is a *slot* that lies in the list of its row and in the list of
@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -75,7 +76,7 @@ class LinkedRows(NamedTuple):
     random: U64
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def draw(state: LinkedRows, below: int) -> int:
     """A random number 0 .. below - 1 (xorshift64*)."""
     word = state.random[0]
@@ -86,19 +87,19 @@ def draw(state: LinkedRows, below: int) -> int:
     return np.int64(((word * np.uint64(2685821657736338717)) >> np.uint64(33)) % np.uint64(below))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def definition_row(state: LinkedRows, value: int) -> int:
     """The row that defines a value."""
     return state.outputs + value - state.inputs
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def value_head(state: LinkedRows, value: int) -> int:
     """The head of the list of a value's terms."""
     return len(state.row_length) + value
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _link(state: LinkedRows, slot: int) -> None:
     slots = state.slots
     slots[slots[slot, LEFT], RIGHT] = slot
@@ -110,7 +111,7 @@ def _link(state: LinkedRows, slot: int) -> None:
     state.counts[TERMS] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _unlink(state: LinkedRows, slot: int) -> None:
     slots = state.slots
     slots[slots[slot, LEFT], RIGHT] = slots[slot, RIGHT]
@@ -122,7 +123,7 @@ def _unlink(state: LinkedRows, slot: int) -> None:
     state.counts[TERMS] -= 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def add_term(state: LinkedRows, row: int, value: int, code: int) -> None:
     """Append a term to a row; without a free slot, mark the state as full."""
     counts, slots = state.counts, state.slots
@@ -140,7 +141,7 @@ def add_term(state: LinkedRows, row: int, value: int, code: int) -> None:
     counts[JOURNAL] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def remove_term(state: LinkedRows, slot: int) -> None:
     """Take a term out of its lists; the slot is free after the next commit."""
     counts = state.counts
@@ -152,7 +153,7 @@ def remove_term(state: LinkedRows, slot: int) -> None:
     counts[JOURNAL] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def create_definition(state: LinkedRows) -> int:
     """A new value with an empty definition, or -1 if there is no room."""
     counts = state.counts
@@ -168,7 +169,7 @@ def create_definition(state: LinkedRows) -> int:
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def destroy_definition(state: LinkedRows, value: int) -> None:
     """End a value whose definition is empty and that is used nowhere."""
     counts = state.counts
@@ -178,13 +179,13 @@ def destroy_definition(state: LinkedRows, value: int) -> None:
     counts[DEFINITIONS] -= 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def operations_of(state: LinkedRows) -> int:
     """Two-input operations, but for a constant: terms less rows."""
     return state.counts[TERMS] - state.counts[DEFINITIONS]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def commit(state: LinkedRows) -> None:
     """Keep what was done since the last commit."""
     counts = state.counts
@@ -198,7 +199,7 @@ def commit(state: LinkedRows) -> None:
     counts[JOURNAL] = counts[CREATED] = counts[DESTROYED] = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def undo(state: LinkedRows) -> None:
     """Go back to the last commit."""
     counts = state.counts

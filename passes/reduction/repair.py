@@ -1,11 +1,10 @@
-"""Greedy repair of linked rows: replace pairs, inline what is used once, until no pair occurs twice. Needs numba."""
+"""Greedy repair of linked rows: replace pairs, inline what is used once, until no pair occurs twice."""
 
 # numpy stubs call the element of an array an array; in compiled code it is a scalar.
 # pyright: reportArgumentType=false, reportReturnType=false
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from imcflow.passes.reduction.linked_rows import (
@@ -27,11 +26,12 @@ from imcflow.passes.reduction.linked_rows import (
     remove_term,
     value_head,
 )
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 NONE = -1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def enqueue(state: LinkedRows, value: int, bound: int) -> None:
     """Let a value wait with an upper bound of the occurrences of its best pair."""
     counts = state.counts
@@ -49,7 +49,7 @@ def enqueue(state: LinkedRows, value: int, bound: int) -> None:
     counts[LEVEL] = max(counts[LEVEL], level)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def inline(state: LinkedRows, value: int) -> None:
     """Put the terms of a definition in the place of every use of its value; they wait for new pairs."""
     slots = state.slots
@@ -76,7 +76,7 @@ def inline(state: LinkedRows, value: int) -> None:
         destroy_definition(state, value)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _best_pair(state: LinkedRows, value: int, by_chance: int) -> tuple[int, int]:
     """Occurrences and key of the best pair of a value; (0, -1) if it has none.
 
@@ -120,7 +120,7 @@ def _best_pair(state: LinkedRows, value: int, by_chance: int) -> tuple[int, int]
     return best, best_key
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _replace(state: LinkedRows, value: int, key: int) -> None:
     """Define a new value as a pair and put it in the place of every occurrence."""
     slots = state.slots
@@ -183,14 +183,14 @@ def _replace(state: LinkedRows, value: int, key: int) -> None:
     enqueue(state, new, state.uses[new])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def inline_if_used_once(state: LinkedRows, value: int) -> None:
     """A definition with a single use costs the same inside of its user, where its terms may pair."""
     if value >= state.inputs and state.alive[value] and state.uses[value] == 1 and not state.counts[FULL]:
         inline(state, value)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def repair(state: LinkedRows, by_chance: int) -> None:
     """Replace the most frequent pair until no pair of the waiting values occurs twice."""
     counts = state.counts
@@ -215,7 +215,7 @@ def repair(state: LinkedRows, by_chance: int) -> None:
     forget_queue(state)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def forget_queue(state: LinkedRows) -> None:
     """Nothing waits any more."""
     counts = state.counts

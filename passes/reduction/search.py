@@ -1,4 +1,4 @@
-"""Destroy-and-repair search for fewer operations, from the result of the greedy elimination. Needs numba.
+"""Destroy-and-repair search for fewer operations, from the result of the greedy elimination.
 
 A move inlines some definitions that lie close together and repairs the rows greedily with other ties; it is kept if
 it leaves no more operations than before, else undone (large neighbourhood search, Shaw 1998).
@@ -9,7 +9,6 @@ it leaves no more operations than before, else undone (large neighbourhood searc
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +35,7 @@ from imcflow.passes.reduction.linked_rows import (
 )
 from imcflow.passes.reduction.repair import forget_queue, inline, repair
 from imcflow.passes.reduction.slices import make_sum
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -50,7 +50,7 @@ SPARE = 1.5
 """Room for terms and definitions, relative to what the greedy elimination leaves."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def linked_rows(
     inputs: int,
     reach: int,
@@ -126,7 +126,7 @@ def linked_rows(
     return state
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _random_definition(state: LinkedRows) -> int:
     definitions = len(state.alive) - state.inputs
     while True:
@@ -135,7 +135,7 @@ def _random_definition(state: LinkedRows) -> int:
             return value
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _random_term(state: LinkedRows, row: int) -> int:
     """The value of a random term of a row."""
     at = state.slots[row, RIGHT]
@@ -144,7 +144,7 @@ def _random_term(state: LinkedRows, row: int) -> int:
     return state.slots[at, VALUE]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _random_user(state: LinkedRows, value: int) -> int:
     """A random row that uses a value."""
     at = state.slots[value_head(state, value), DOWN]
@@ -153,7 +153,7 @@ def _random_user(state: LinkedRows, value: int) -> int:
     return state.slots[at, ROW]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _neighbour(state: LinkedRows, value: int) -> int:
     """A definition near that of `value`, or -1.
 
@@ -171,7 +171,7 @@ def _neighbour(state: LinkedRows, value: int) -> int:
     return row - state.outputs + state.inputs if row >= state.outputs else NONE
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _destroy(state: LinkedRows) -> None:
     """Inline some definitions along a random walk."""
     size = 1 + draw(state, LARGEST_MOVE)
@@ -193,7 +193,7 @@ def _destroy(state: LinkedRows) -> None:
         inline(state, chosen[at])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def improve(state: LinkedRows, repairs: int) -> int:
     """Make `repairs` moves; return how many operations they save."""
     first = operations_of(state)
@@ -211,7 +211,7 @@ def improve(state: LinkedRows, repairs: int) -> int:
     return first - operations_of(state)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def write_operations(
     state: LinkedRows,
     row_start: I64,
@@ -282,7 +282,7 @@ def write_operations(
     return operations
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def improve_slices(
     reach: int,
     repairs_per_term: float,

@@ -1,22 +1,22 @@
-"""Compiled loop over the slices of a matrix: eliminate pairs, then sum what is left of each row. Needs numba."""
+"""Compiled loop over the slices of a matrix: eliminate pairs, then sum what is left of each row."""
 
 # numpy stubs call the element of an array an array; in compiled code it is a scalar.
 # pyright: reportArgumentType=false, reportReturnType=false
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from imcflow.passes.reduction.kernels import eliminate_from_several_starts
+from imcflow.passes.reduction.kernels import eliminate_from_several_starts, numberings
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def word_bits(low: int, high: int) -> int:
     """Bits of the narrowest word that holds low..high; two's complement if low < 0."""
     magnitude = max(high, -low - 1)
@@ -31,7 +31,7 @@ def word_bits(low: int, high: int) -> int:
 BOTH, ONE, MINUEND_ONLY, NEITHER, IN_PLACE, RIPPLE, COPY, TRAVEL = range(8)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def accumulate_cycles(low: int, high: int, shift: int, width: int, costs: I64) -> int:
     """Cycles of adding a word with range low..high at bit `shift` into a word of `width` bits."""
     room = width - shift
@@ -39,7 +39,7 @@ def accumulate_cycles(low: int, high: int, shift: int, width: int, costs: I64) -
     return costs[IN_PLACE] * reach + (costs[RIPPLE]) * (room - reach) + costs[TRAVEL] * room
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def sum_cycles(
     a: int,
     a_shift: int,
@@ -103,10 +103,11 @@ def eliminate_slices(
         origin = int(row_start[first])
         terms = int(row_length[first:last].sum())
         room = free + terms // 2 + 1
+        inputs = int(slice_inputs[number + 1] - slice_inputs[number])
         slice_sums[2 * number + 1] += eliminate_from_several_starts(
-            int(slice_inputs[number + 1] - slice_inputs[number]),
+            inputs,
             reach,
-            starts,
+            numberings(inputs, starts - 1),
             (row_start[first:last] - origin).astype(np.int32),
             row_length[first:last],
             term_value[origin : origin + terms],
@@ -120,7 +121,7 @@ def eliminate_slices(
         free = room
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def sum_slices(
     slice_inputs: I32,
     slice_rows: I64,
@@ -235,7 +236,7 @@ def sum_slices(
         slice_accumulations[number + 1] = accumulations
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _operation_interval(
     inputs: int,
     operation: int,
@@ -256,7 +257,7 @@ def _operation_interval(
         value_low[result], value_high[result] = a_low + b_low, a_high + b_high
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _two_narrowest(
     start: int, length: int, choice: int, term_value: I32, term_code: I32, value_low: I64, value_high: I64
 ) -> tuple[int, int]:
@@ -281,7 +282,7 @@ def _two_narrowest(
     return min(first, second), max(first, second)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def make_sum(
     operation: int,
     a: int,

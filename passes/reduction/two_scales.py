@@ -1,4 +1,4 @@
-"""Layers whose outputs have two scales: eliminate between signs, and scale every sum once. Needs numba.
+"""Layers whose outputs have two scales: eliminate between signs, and scale every sum once.
 
 A filter with weights 0, p and -n (trained with two scales, or one scale of several digits) is p * P - n * N, where P
 and N add inputs without scales. Both are rows of one elimination, so that they share sums with those of other filters;
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from imcflow.passes.reduction.digits import signed_digits
 from imcflow.passes.reduction.slices import make_sum
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -77,7 +77,7 @@ def scaled_rows(matrix: NDArray[np.integer]) -> ScaledRows | None:
     return ScaledRows(np.array(signs), np.array(output, dtype=np.int32), start, code)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def scale_rows(
     slice_inputs: I32,
     slice_rows: I64,

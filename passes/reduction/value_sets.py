@@ -1,4 +1,4 @@
-"""Search over sets of intermediate values, for slices of few inputs. Needs numba.
+"""Search over sets of intermediate values, for slices of few inputs.
 
 A program of two-input operations is a set of values, each the sum or the difference of two others or of inputs: which
 ones, and in what order, follows from the set. So a search can drop a value and put another in its place, and keep the
@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -63,7 +64,7 @@ class ValueSet(NamedTuple):
     random: NDArray[np.uint64]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _slot(table: I64, code: int) -> int:
     """The slot of a code, or the empty one where it belongs."""
     at = np.int64(np.uint64(code) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(40)) & (len(table) - 1)
@@ -72,13 +73,13 @@ def _slot(table: I64, code: int) -> int:
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _enter(values: ValueSet, value: int) -> None:
     slot = _slot(values.table, values.codes[value])
     values.table[slot], values.number[slot] = values.codes[value], value
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _draw(values: ValueSet, below: int) -> int:
     """A pseudo-random number 0 <= n < below, the same in every run."""
     # The multiplier of Knuth's MMIX generator; only the high bits are random enough.
@@ -86,7 +87,7 @@ def _draw(values: ValueSet, below: int) -> int:
     return np.int64((values.random[0] >> np.uint64(33)) % np.uint64(below))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _small(code: int) -> bool:
     """Whether all coefficients are small."""
     while code != 0:
@@ -99,7 +100,7 @@ def _small(code: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _derive(values: ValueSet, code: int, known: int, first: int, value: int) -> bool:
     """Find two known values whose sum or difference is a code, one of them known since `first`; note them."""
     for at in range(first, known):
@@ -113,7 +114,7 @@ def _derive(values: ValueSet, code: int, known: int, first: int, value: int) -> 
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _close(values: ValueSet, known: int, pending: int) -> tuple[int, int]:
     """Derive pending values until no more can be; return the numbers of known and of pending values."""
     for at in range(pending):
@@ -138,7 +139,7 @@ def _close(values: ValueSet, known: int, pending: int) -> tuple[int, int]:
     return known, pending
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _without(values: ValueSet, order: I64, count: int, inputs: int, one: int, other: int) -> tuple[int, int]:
     """Forget two values and all that was derived from them; return the numbers of known and of pending values."""
     _forget(values.table)
@@ -161,14 +162,14 @@ def _without(values: ValueSet, order: I64, count: int, inputs: int, one: int, ot
     return known, pending
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _copy(source: I64, into: I64, count: int) -> None:
     """Copy the first numbers; a loop, because numba compiles slices with all their error messages."""
     for at in range(count):
         into[at] = source[at]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _exchange(values: ValueSet, value: int, known: int, pending: int, tries: int) -> int:
     """Try other values in place of `value` until all pending ones can be derived; return how many are known, or -1."""
     old = values.codes[value]
@@ -195,13 +196,13 @@ def _exchange(values: ValueSet, value: int, known: int, pending: int, tries: int
     return NONE
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _forget(table: I64) -> None:
     for at in range(len(table)):
         table[at] = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def _search(values: ValueSet, order: I64, left: I64, right: I64, spare: I64, inputs: int, rounds: int) -> int:
     """Make exchanges; return the number of known values.
 

@@ -1,13 +1,14 @@
-"""The compiled loop of the tick machine. Needs numba."""
+"""The compiled loop of the tick machine."""
 
 # numpy stubs call the element of an array an array; in compiled code it is a scalar.
 # pyright: reportArgumentType=false, reportReturnType=false
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from imcflow.runtime.compiled_loops.loop import compiled_loop
 
 Ints = NDArray[np.int64]
 
@@ -16,7 +17,7 @@ NEVER = 1 << 62
 DONE, STUCK, PAUSED = range(3)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def run(
     images: int,
     pixels: Ints,
@@ -139,7 +140,7 @@ def run(
         clock[0] = upcoming
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled_loop
 def arrival(
     core: int,
     step: int,

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imcflow.kernel_cache import provide_kernel_cache
-
 if TYPE_CHECKING:
     from imcflow.api import compile, load
     from imcflow.compiled import CompiledProgram
@@ -28,9 +26,6 @@ _LAZY = {
     "CompiledProgram": "imcflow.compiled",
     "ImcflowError": "imcflow.errors",
 }
-
-
-provide_kernel_cache()  # numba reads the environment when it is imported
 
 
 def __getattr__(name: str) -> Any:
