@@ -232,7 +232,8 @@ def write_operations(
     slots = state.slots
     number = np.full(len(state.alive), NONE, np.int32)
     negative = np.zeros(len(state.alive), np.int32)
-    number[: state.inputs] = np.arange(state.inputs)
+    for value in range(state.inputs):  # a slice would bring the code that words numpy's complaints along
+        number[value] = value
     stack = np.empty(len(state.alive) + 1, np.int32)
     longest = 0
     for row in range(len(state.row_length)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import struct
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, cast
 
@@ -60,7 +59,6 @@ class _Dispatcher(Protocol):
     def __call__(self, *arguments: object) -> object: ...
 
 
-_lock = threading.RLock()
 _dispatchers: dict[CompiledFunction, _Dispatcher] = {}
 
 
@@ -76,7 +74,8 @@ def whole_dispatcher(loop: CompiledFunction) -> Plain:
 
 def _dispatcher(loop: CompiledFunction) -> _Dispatcher:
     """Without the functions that take Python objects: they would be a third of the code."""
-    with _lock:
+    # numba's own lock: a compilation that holds it asks for the loops it calls, and may wait for no other one.
+    with importlib.import_module("numba.core.compiler_lock").global_compiler_lock:
         if loop not in _dispatchers:
             _dispatchers[loop] = _jit(loop, no_cpython_wrapper=True, no_cfunc_wrapper=True)
         return _dispatchers[loop]

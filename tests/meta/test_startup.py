@@ -1,4 +1,7 @@
-"""Starting a tool imports nothing heavy. Modules are counted, not seconds: a busy machine must not fail the test."""
+"""Starting a tool imports nothing heavy, and no later work numba once its loops are compiled.
+
+Modules are counted, not seconds: a busy machine must not fail the test.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +56,35 @@ def test_nothing_heavy_is_imported(code: str, record_property: Callable[[str, ob
     modules, cpu = imported_by(code)
     record_property("cpu_seconds", cpu)  # the budget of `imc-opt --help` is 0.6 s; shown with --junit-xml
     assert modules & HEAVY == set()
+
+
+EVERY_LOOP = """
+import sys
+from importlib.resources import files
+import numpy as np
+import imcflow
+from imcflow.dialect.add_sub_program import Bounds
+from imcflow.passes.reduction.intervals import infer_bounds
+from imcflow.passes.reduction.reduce import reduce_matrix
+from imcflow.tools.imcflow_main import main
+
+model, folder = str(files("imcflow") / "data" / "digits_cnn.onnx"), sys.argv[1]
+imcflow.compile(model).run({"image": np.zeros((2, 1, 8, 8), np.uint8)})
+assert main(["compile", model, "-t", "dimc-256x256-mesh", "-o", f"{folder}/streaming.imcp"]) == 0
+assert main(["pipeline", f"{folder}/streaming.imcp"]) == 0
+inputs = Bounds(np.full(6, -8), np.full(6, 7))
+weights = np.random.default_rng(1).integers(-1, 2, (40, 6))
+scales = np.where(weights > 0, 3, 5) * weights
+for matrix, effort in ((weights, 0.0), (weights, 0.1), (scales, 0.0)):
+    infer_bounds(reduce_matrix(matrix, inputs, repairs_per_term=effort), inputs)
+print("numba:", "numba" in sys.modules)
+"""
+
+
+def test_compiled_loops_start_without_numba(tmp_path: Path):
+    """The first process may have to compile them; the second one loads them."""
+    for _ in range(2):
+        command = [sys.executable, "-c", EVERY_LOOP, str(tmp_path)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        assert result.returncode == 0, result.stderr[-2000:]
+    assert "numba: False" in result.stdout
