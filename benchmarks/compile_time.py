@@ -7,7 +7,7 @@
 Networks: ResNet-18 (224x224, and narrower and shallower ones of its blocks), the trained CNV-W2A2 (skipped where its
 file is missing), and the layers of the four MLPerf Tiny networks; weights of the others are seeded ternary, sparsity
 0.8, activations have 4 bits. Every network is compiled by `imcflow compile` to a program file. CPU seconds include the
-start of Python and all threads; loops that numba compiles are compiled before, and loaded from its cache.
+start of Python and all threads; compiled loops are loaded from files.
 """
 
 from __future__ import annotations
