@@ -22,6 +22,7 @@ Signs stay symbolic: -(x + y) is never formed, its users subtract x + y.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +59,7 @@ class Bounds:
     low: Int64Array
     high: Int64Array
 
-    @property
+    @cached_property
     def signed(self) -> NDArray[np.bool_]:
         """Which words need two's complement, [n]."""
         return self.low < 0
@@ -68,7 +69,7 @@ class Bounds:
         rows: list[list[int]] = np.stack([self.low, self.high], axis=1).tolist()
         return [(row[0], row[1]) for row in rows]
 
-    @property
+    @cached_property
     def bits(self) -> Int32Array:
         """Bits of each word, [n]; at least 1."""
         magnitude = np.maximum(self.high, -self.low - 1)

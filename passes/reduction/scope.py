@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imcflow.dialect.add_sub_program import AddSubProgram
+    from imcflow.dialect.placement import Placement
     from imcflow.passes.ap_target import ApTarget
 
 FIRST_SCOPE_ELEMENTS = 36
@@ -74,19 +75,20 @@ def reduce_in_best_scope(
     words = kept if kept is not None else output_bounds(matrix, inputs, bias)
     trial = _Trial(matrix[:, part], sampled, bias, channel, target, layer, loaded, words, keeps=kept is not None)
     scope = chosen = first
-    best: AddSubProgram | None = None
+    best: _Placed | None = None
     fewest: float | None = None
     while True:
         try:
             if best is None:
                 best, chosen = trial.fitting(scope), scope
             else:
-                program, cycles = trial.compile(scope)
+                other = trial.fitting(scope)
                 # The first one is only emitted and counted if there is another to compare it with.
                 fewest = trial.cycles(best) if fewest is None else fewest
+                cycles = trial.cycles(other)
                 if cycles >= fewest:
                     break
-                best, chosen, fewest = program, scope, cycles
+                best, chosen, fewest = other, scope, cycles
         except CapacityError:
             if best is not None:
                 break
@@ -108,11 +110,21 @@ def reduce_in_best_scope(
             chosen //= 2
     if repairs_per_term > 0:
         try:
-            searched, cycles = whole.compile(chosen, repairs_per_term)
+            searched = whole.fitting(chosen, repairs_per_term)
         except CapacityError:
-            return best
-        return searched if cycles < whole.cycles(best) else best
-    return best
+            return best.program
+        # Placed as the whole layer is, in which words may be narrower than those of a sample.
+        return searched.program if whole.cycles(searched) < whole.cycles(whole.placed(best.program)) else best.program
+    return best.program
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A program, the same with intervals, and where its words are."""
+
+    program: AddSubProgram
+    bounded: AddSubProgram
+    placement: Placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,35 +141,30 @@ class _Trial:
     words: Bounds | None
     keeps: bool
 
-    def compile(self, scope: int, repairs_per_term: float = 0.0) -> tuple[AddSubProgram, float]:
-        """Program and cycles with slices of `scope` channels.
+    def fitting(self, scope: int, repairs_per_term: float = 0.0) -> _Placed:
+        """Program with slices of `scope` channels.
 
         Raises:
             CapacityError: the program does not fit the array.
         """
-        program = self._reduce(scope, repairs_per_term)
-        return program, self.cycles(program)
+        return self.placed(self._reduce(scope, repairs_per_term))
 
-    def fitting(self, scope: int) -> AddSubProgram:
-        """Program with slices of `scope` channels; faster than `compile`, which also emits and counts.
-
-        Raises:
-            CapacityError: the program does not fit the array.
-        """
-        program = self._reduce(scope)
-        bounded = self._bounded(program)
-        geometry, loaded = self.target.geometry, self.loaded_bits
-        place_program(bounded, geometry, self.layer, loaded_bits=loaded, keep_outputs=self.keeps)
-        return program
-
-    def cycles(self, program: AddSubProgram) -> float:
-        """Cycles of a program.
+    def placed(self, program: AddSubProgram) -> _Placed:
+        """Place a program.
 
         Raises:
             CapacityError: it does not fit the array.
         """
-        bounded = self._bounded(program)
-        return emitted_cycles(bounded, self.target, self.layer, self.loaded_bits, keep_outputs=self.keeps)
+        bounded = infer_bounds(program, self.inputs)
+        if self.words is not None:
+            bounded = replace(bounded, outputs=self.words)
+        geometry, loaded = self.target.geometry, self.loaded_bits
+        placement = place_program(bounded, geometry, self.layer, loaded_bits=loaded, keep_outputs=self.keeps)
+        return _Placed(program, bounded, placement)
+
+    def cycles(self, placed: _Placed) -> float:
+        """Cycles of a program, which takes longer to find than its place."""
+        return _cycles_at(placed.bounded, placed.placement, self.target, self.layer)
 
     def _reduce(self, scope: int, repairs_per_term: float = 0.0) -> AddSubProgram:
         elements = scope * self.channel
@@ -170,10 +177,6 @@ class _Trial:
             cycles=self.target.cycles,
             repairs_per_term=repairs_per_term,
         )
-
-    def _bounded(self, program: AddSubProgram) -> AddSubProgram:
-        bounded = infer_bounds(program, self.inputs)
-        return bounded if self.words is None else replace(bounded, outputs=self.words)
 
 
 def emitted_cycles(
@@ -190,6 +193,10 @@ def emitted_cycles(
         CapacityError: the program does not fit the array.
     """
     placement = place_program(program, target.geometry, layer, loaded_bits=loaded_bits, keep_outputs=keep_outputs)
+    return _cycles_at(program, placement, target, layer)
+
+
+def _cycles_at(program: AddSubProgram, placement: Placement, target: ApTarget, layer: str) -> float:
     table = emit_instructions(program, placement, layer, EmissionPoint())
     passes = table_passes(table, or_latch=target.summary.or_latch)
     weights = target.weights
