@@ -148,7 +148,8 @@ def random_tables(largest_live: int = LARGEST_LIVE_MATRIX) -> Iterator[Figure]:
         matrix = random_ternary(inputs, outputs, sparsity)
         runs = [count(matrix) for _ in range(5)]
         operations, seconds = runs[0][0], statistics.median(seconds for _, seconds in runs)
-        best, note = peer, f"plain {plain_count(matrix)}, {seconds:.3f} s"
+        best, bound = peer, slice_bound(matrix, inputs)
+        note = f"bound {bound}, plain {plain_count(matrix)}, {seconds:.3f} s"
         near = inputs * outputs <= LARGEST_LIVE_MATRIX
         recorded = (inputs, outputs, sparsity) in DA4ML_SECONDS and inputs * outputs <= largest_live
         live = da4ml_count(matrix) if near or recorded else None
