@@ -33,7 +33,7 @@ from imcflow.runtime.schedule.execute import ScheduledRun
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 
 ROWS_WORTH_A_KERNEL = 1 << 22  # instruction rows that take longer than compiling another width, some 50 ms
-ROWS_WORTH_SPLITTING = 1 << 13  # rows that run longer than it takes to start another worker, some 0.2 ms
+ROWS_WORTH_SPLITTING = 1 << 12  # rows that run longer than two more beginnings of a worker, some 0.1 ms
 ROWS_WORTH_FITTING = 1 << 17  # rows that fitted widths must save per run for a program that runs again and again
 
 OnProgress = Callable[[int, int, str], None]

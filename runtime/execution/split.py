@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 MOST_OF_WHOLE = 0.75  # of the time; streams that cannot be cut better than that stay whole
-ROWS_WORTH_ANOTHER = 400  # that join both halves: they run longer than another worker needs to begin
+ROWS_WORTH_ANOTHER = 200  # that join both halves: they run longer than another worker needs to begin
 _LOAD_COST = 6  # a LOAD gathers bytes and takes them apart: about six additions
 _COPY_BITS = 62
 _CELL_FIELDS = ("a", "b", "r", "c")
@@ -52,8 +52,8 @@ class SplitRows:
 
     @property
     def resident_bytes(self) -> int:
-        """Memory held besides the stream itself, which the first half is part of."""
-        return self.second.nbytes + sum(part.nbytes for part in self.last)
+        """Memory held besides the stream itself."""
+        return sum(part.nbytes for part in (self.first, self.second, *self.last))
 
 
 def split_rows(rows: InstructionTable, cell_count: int) -> SplitRows | None:
@@ -65,9 +65,11 @@ def split_rows(rows: InstructionTable, cell_count: int) -> SplitRows | None:
         rows: prepared rows of word fidelity.
         cell_count: cells of their dense state.
     """
-    stores = np.flatnonzero(np.isin(rows["opcode"], [int(handler) for handler in STORES]))
+    stores = _stores(rows)
     if not len(stores) or 2 * cell_count >= 1 << 31:
         return None
+    rows = _stores_last(rows, stores, cell_count)
+    stores = _stores(rows)
     cost = np.where(rows["opcode"] == Handler.LOAD, _LOAD_COST, 1).cumsum()
     found = [(*_cut(rows, end, cost, cell_count), end) for end in (int(stores[0]), len(rows))]
     for time, cut, end in sorted(found):
@@ -75,6 +77,21 @@ def split_rows(rows: InstructionTable, cell_count: int) -> SplitRows | None:
         if split is not None:
             return split
     return None
+
+
+def _stores(rows: InstructionTable) -> NDArray[np.intp]:
+    """Which rows store results."""
+    return np.flatnonzero(np.isin(rows["opcode"], [int(handler) for handler in STORES]))
+
+
+def _stores_last(rows: InstructionTable, stores: NDArray[np.intp], cell_count: int) -> InstructionTable:
+    """The same rows, but stores of words that nobody changes afterwards at the end: two workers can share those."""
+    first_sum, first_write, _ = _firsts(rows[::-1], cell_count)
+    last_change = len(rows) - 1 - np.minimum(first_sum, first_write)  # negative: never
+    later = np.zeros(len(rows), np.bool_)
+    for row, begin, bits in zip(stores, rows["a"][stores], rows["a_bits"][stores], strict=True):
+        later[row] = (last_change[begin : begin + bits] < row).all()
+    return np.concatenate([rows[~later], rows[later]])
 
 
 def _cut(rows: InstructionTable, end: int, cost: Ints, cell_count: int) -> tuple[float, int]:
@@ -123,7 +140,7 @@ def _split_at(rows: InstructionTable, cut: int, end: int, cell_count: int) -> Sp
     moved = wanted & overwritten
     second = np.concatenate([_zeros(_runs(np.flatnonzero(zeros)), cell_count, rows.dtype), _moved(body, cell_count)])
     last = _joined(tail, needed, moved)
-    return SplitRows(np.ascontiguousarray(rows[:cut]), second, last, 2 * cell_count + 2)
+    return SplitRows(rows[:cut].copy(), second, last, 2 * cell_count + 2)
 
 
 def _joined(tail: InstructionTable, needed: Ints, moved: NDArray[np.bool_]) -> tuple[InstructionTable, ...]:
@@ -140,6 +157,8 @@ def _joined(tail: InstructionTable, needed: Ints, moved: NDArray[np.bool_]) -> t
     if len(whole[0]) < ROWS_WORTH_ANOTHER or not len(free):
         return whole
     cut = int(free[np.abs(2 * free - len(tail)).argmin()])
+    if max(cut, len(tail) - cut) > MOST_OF_WHOLE * len(tail):
+        return whole
     streams: list[InstructionTable] = []
     written, touched = np.zeros((2, cell_count), np.bool_), np.zeros((2, cell_count), np.bool_)
     for number, rows in enumerate((tail[:cut], tail[cut:])):
@@ -198,7 +217,8 @@ def _firsts(rows: InstructionTable, cell_count: int) -> tuple[Ints, Ints, Ints]:
 def _moved(rows: InstructionTable, offset: int) -> InstructionTable:
     """The same rows on cells further on; the cell of zeros is shared."""
     moved = rows.copy()
-    stores = np.isin(rows["opcode"], [int(handler) for handler in STORES])  # their other fields are no cells
+    stores = np.zeros(len(rows), np.bool_)
+    stores[_stores(rows)] = True  # their other fields are no cells
     for name in _CELL_FIELDS:
         stays = (rows[name] == ZERO_CELL) | (stores & (name != "a"))
         moved[name] = np.where(stays, rows[name], rows[name] + np.uint32(offset))

@@ -49,10 +49,14 @@ def results(
 
 def every_split(prepared: PreparedKernel) -> list[SplitRows]:
     """All cuts of both kinds that the analysis allows, joined by one worker and, where possible, by two."""
-    rows, cells = prepared.rows, prepared.cell_count
-    stores = np.flatnonzero(np.isin(rows["opcode"], [int(handler) for handler in split_module.STORES]))
+    stores = split_module._stores(prepared.rows)
+    late = split_module._stores_last(prepared.rows, stores, prepared.cell_count)
+    return [split for rows in (prepared.rows, late) for split in splits_of(rows, prepared.cell_count)]
+
+
+def splits_of(rows: np.ndarray, cells: int) -> list[SplitRows]:
     found: list[SplitRows] = []
-    for end in {int(stores[0]), len(rows)}:
+    for end in {int(split_module._stores(rows)[0]), len(rows)}:
         cover, _ = split_module._walked(rows[:end], cells)
         for cut in (np.flatnonzero(np.cumsum(cover)[1:end] == 0) + 1).tolist():
             for worth_another in (0, len(rows) + cells):
@@ -77,6 +81,37 @@ def test_random_streams_at_every_cut(random_stream: StreamMaker, seed: int):
     for split in every_split(prepared):
         for got, want in zip(results(prepared, tensors, split, words=32), expected, strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_stores_of_words_that_stay_may_come_last(random_stream: StreamMaker, seed: int):
+    kernel, tensors = random_stream(seed)
+    prepared = prepare_kernel(kernel, 64, fused=True)
+    rows = split_module._stores_last(prepared.rows, split_module._stores(prepared.rows), prepared.cell_count)
+    assert sorted(map(bytes, rows)) == sorted(map(bytes, prepared.rows))
+    expected = results(prepared, tensors, None)
+    for got, want in zip(results(replace(prepared, rows=rows), tensors, None), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_only_stores_of_words_that_stay_come_last():
+    """Every result is stored; then one word changes; then every one is stored again."""
+    kernel, _ = sums(3)
+    table = kernel.instructions
+    stores, sums_of = table["opcode"] == Opcode.STORE, np.isin(table["opcode"], [Opcode.ADD_INTO, Opcode.SUB_FROM])
+    channels = int(stores.sum())
+    again = table[stores].copy()
+    again["imm"] += channels
+    output = replace(kernel.outputs[0], channels=2 * channels)
+    table = np.concatenate([table, table[sums_of][-1:], again])
+    prepared = prepare_kernel(replace(kernel, instructions=table, outputs=(output,)), 64, fused=True)
+    rows = prepared.rows
+    change = int(np.flatnonzero(rows["opcode"] == Handler.FUSED)[-1])
+    moved = split_module._stores_last(rows, split_module._stores(rows), prepared.cell_count)
+    (place,) = np.flatnonzero(moved["opcode"] == Handler.FUSED)[-1:]
+    (early,) = split_module._stores(moved[:place])
+    assert moved[early]["a"] == rows[change]["r"]
+    assert len(split_module._stores(moved[place:])) == 2 * channels - 1
 
 
 def test_random_streams_have_cuts_now_and_then(random_stream: StreamMaker):
