@@ -157,27 +157,31 @@ class ProgramRun:
         limit = None if time_limit_s is None else TimeLimit(time_limit_s)
         watch = None if limit is None and trace is None else Watch(trace, limit)
         program = self._program
-        tensors, batch = checked_inputs(program, inputs)
-        kept = self._kept_tensors(keep)
-        results = self._result_arrays(kept, batch)
-        self.counters[:], self._counted, self._images = 0, {}, batch
-        if batch:
-            per_image = self._image_bytes(frozenset(kept.values()))
-            if self._scheduled is not None:
-                per_image += self._scheduled.image_bytes()
-            chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
-            self._use_splits(batch, chunk, per_image, memory_bytes)
+        with BlockPool(self._threads, self._memories) as pool:
+            tensors, batch = checked_inputs(program, inputs, pool)
+            pool.watch = watch
+            kept = self._kept_tensors(keep)
+            results = self._result_arrays(kept, batch)
+            self.counters[:], self._counted, self._images = 0, {}, batch
+            chunk = self._chosen_chunk(batch, frozenset(kept.values()), memory_bytes) if batch else 1
             total = -(-batch // chunk) * len(program.steps)
-            with BlockPool(self._threads, self._memories) as pool:
-                pool.watch = watch
-                for number, start in enumerate(range(0, batch, chunk)):
-                    stop = min(start + chunk, batch)
-                    part = {tensor: array[start:stop] for tensor, array in tensors.items()}
-                    report = _step_reporter(on_progress, number * len(program.steps), total)
-                    self._run_chunk(part, (start, stop), frozenset(kept.values()), pool, report)
-                    for tensor, array in results.items():
-                        array[start:stop] = part[tensor]
+            for number, start in enumerate(range(0, batch, chunk)):
+                stop = min(start + chunk, batch)
+                part = {tensor: array[start:stop] for tensor, array in tensors.items()}
+                report = _step_reporter(on_progress, number * len(program.steps), total)
+                self._run_chunk(part, (start, stop), frozenset(kept.values()), pool, report)
+                for tensor, array in results.items():
+                    array[start:stop] = part[tensor]
         return self._named(results, kept)
+
+    def _chosen_chunk(self, batch: int, kept: frozenset[int], memory_bytes: int) -> int:
+        """Return how many images run together, and choose the streams that run in halves."""
+        per_image = self._image_bytes(kept)
+        if self._scheduled is not None:
+            per_image += self._scheduled.image_bytes()
+        chunk = images_per_chunk(batch, fixed_bytes(self._prepared, self._threads), per_image, memory_bytes)
+        self._use_splits(batch, chunk, per_image, memory_bytes)
+        return chunk
 
     def _image_bytes(self, kept: frozenset[int]) -> int:
         if kept not in self._bytes_by_kept:
