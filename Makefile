@@ -40,7 +40,7 @@ docs: $(VENV)/.ready
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
-	find imc_dialect passes lowering runtime targets src -name "*.loop" -delete
+	find imc_dialect passes lowering runtime targets src \( -name "*.loop" -o -name "*.kernel" \) -delete
 
 $(VENV)/.ready: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing imcflow and its dependencies into $(VENV) ..."

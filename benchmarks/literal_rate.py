@@ -82,7 +82,7 @@ def peak_loop() -> Callable[[int], None]:
 
     f.loop(const(I64, 0), repeats, [], sweep)
     f.ret()
-    code = NativeCode(f.text())
+    code = NativeCode.of(f.text())
     function = CFUNCTYPE(None, c_int64, c_void_p)(code.address("peak"))
     memory = Workspace().fresh(size * (PEAK_PLANES + 4))
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
 from typing import Protocol, cast
+
+from imcflow.runtime import code_files
+
+SUFFIX = ".kernel"
 
 
 class _Engine(Protocol):
@@ -88,21 +94,33 @@ def _machine() -> _Machine:
 class NativeCode:
     """A compiled module. It owns the machine code: keep it as long as an address of it is in use."""
 
-    def __init__(self, ir: str, objects: Sequence[bytes] = ()) -> None:
-        """Compile `ir` for the host, with all its vector instructions (tens of milliseconds).
+    def __init__(self, *objects: bytes) -> None:
+        """Link object files.
 
         Args:
-            ir: a module; an empty text is one.
-            objects: object files that are linked with it. What they name and nobody defines has to be a function of
-                the process, such as `malloc`: otherwise LLVM ends the process.
+            objects: what they name and none defines has to be a function of the process, such as `malloc`: otherwise
+                LLVM ends the process.
         """
         llvm = _binding()
-        module = llvm.parse_assembly(ir)
-        module.verify()
-        self._engine = llvm.create_mcjit_compiler(module, _machine())
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
         for data in objects:
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(data))
         self._engine.finalize_object()
+
+    @classmethod
+    def of(cls, ir: str) -> NativeCode:
+        """Compile a module for the host, with all its vector instructions, or load what was compiled before.
+
+        Compiling takes tens of milliseconds, sometimes hundreds; machine code is kept beside this file, or in the
+        user's cache.
+        """
+        key = sha256("\0".join((*host(), llvmlite_version(), sys.platform, ir)).encode()).hexdigest()
+        name = f"kernel-{key[:32]}{SUFFIX}"
+        code = code_files.load(__file__, name, key)
+        if code is None:
+            code = object_code(ir)
+            code_files.save(__file__, name, key, code)
+        return cls(code)
 
     def address(self, name: str) -> int:
         """Return the address of the function `name`."""

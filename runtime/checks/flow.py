@@ -241,7 +241,7 @@ class CompiledFlow:
     """The compiled loop; owns the machine code."""
 
     def __init__(self) -> None:
-        self._code = NativeCode(_FLOW_IR)
+        self._code = NativeCode.of(_FLOW_IR)
         word, pointer = ctypes.c_int64, ctypes.c_void_p
         self._function = ctypes.CFUNCTYPE(word, pointer, word, word, pointer, pointer)(self._code.address("flow"))
 

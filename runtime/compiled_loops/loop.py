@@ -12,10 +12,11 @@ from inspect import signature
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
+from imcflow.runtime import code_files
 from imcflow.runtime.compiled_loops.fingerprint import fingerprint
 from imcflow.runtime.compiled_loops.gate import GATE
 from imcflow.runtime.compiled_loops.parameters import Parameter, Word, flatten, parameter_of, word_formats
-from imcflow.runtime.compiled_loops.store import Stored, load, save
+from imcflow.runtime.compiled_loops.store import SUFFIX, Stored
 from imcflow.runtime.native_code import NativeCode
 
 P = ParamSpec("P")
@@ -86,15 +87,15 @@ class Loop(Generic[P, R]):
 
     def _stored(self, parameters: tuple[Parameter, ...]) -> Stored | None:
         key = fingerprint(self, parameters)
-        source, name = self.py_func.__code__.co_filename, f"{self._name}-{key[:32]}"
-        stored = load(source, name, key)
-        if stored is not None:
-            return stored
+        source, name = self.py_func.__code__.co_filename, f"{self._name}-{key[:32]}{SUFFIX}"
+        content = code_files.load(source, name, key)
+        if content is not None:
+            return Stored.parse(content)
         from imcflow.runtime.compiled_loops.build import build
 
         built = build(self, parameters)
         if built is not None:
-            save(source, name, key, built)
+            code_files.save(source, name, key, built.dump())
         return built
 
     def _through_numba(self) -> Callable[..., object]:
@@ -114,7 +115,7 @@ class _Entry:
     def __init__(self, name: str, parameters: tuple[Parameter, ...], stored: Stored) -> None:
         """Load the code."""
         self._name = name
-        self._code = NativeCode("", (stored.loop, stored.gate))  # it owns what the address below names
+        self._code = NativeCode(stored.loop, stored.gate)  # it owns what the address below names
         self._function = CFUNCTYPE(c_int32, c_void_p)(self._code.address(GATE))
         words = struct.Struct("=" + "".join(word_formats(parameters)))
         self._pack = words.pack_into

@@ -70,6 +70,7 @@ class Helper(threading.Thread):
         self._job: Job | None = None
         self._asleep = False
         self._wake = threading.Event()
+        self._serve = sharing().serve  # loaded here, once, rather than by several threads at a time
         self.start()
 
     def post(self, job: Job | None) -> None:
@@ -86,9 +87,8 @@ class Helper(threading.Thread):
     def run(self) -> None:
         """Wait for ranges and jobs and do them."""
         seen = 0
-        serve = sharing().serve
         while True:
-            serve(self._board.address, self._worker, self._posted.address, seen, self._looks)
+            self._serve(self._board.address, self._worker, self._posted.address, seen, self._looks)
             if self._posted.value == seen:
                 self._sleep(seen)
                 continue

@@ -63,7 +63,7 @@ class Shape(IntEnum):
 @cache
 def convert_function(*, wide: bool, noisy: bool) -> ConvertFunction:
     """Return the compiled loop for float64 (`wide`) or float32 sums, with or without noise; ask from one thread."""
-    code = NativeCode(_ir(wide=wide, noisy=noisy))
+    code = NativeCode.of(_ir(wide=wide, noisy=noisy))
     _modules.append(code)
     signature = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_void_p)
     return cast("ConvertFunction", signature(code.address("convert")))

@@ -49,7 +49,7 @@ def first_function() -> WalkFunction:
 
 
 def _compiled(name: str, walk: type[_Walk]) -> WalkFunction:
-    code = NativeCode(walk(name).text())
+    code = NativeCode.of(walk(name).text())
     _modules.append(code)
     return cast("WalkFunction", CFUNCTYPE(None, c_void_p, c_int64, *[c_void_p] * 3)(code.address(name)))
 

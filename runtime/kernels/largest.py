@@ -52,7 +52,7 @@ class LargestShape(IntEnum):
 @cache
 def largest_function(*, signed: bool) -> LargestFunction:
     """Return the loops for bytes with or without sign; ask from one thread. They hold no interpreter lock."""
-    code = NativeCode(_Writer(signed=signed).text())
+    code = NativeCode.of(_Writer(signed=signed).text())
     _modules.append(code)
     return cast("LargestFunction", CFUNCTYPE(None, *[c_void_p] * 4)(code.address("largest")))
 

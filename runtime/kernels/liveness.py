@@ -57,7 +57,7 @@ EFFECTS: dict[Handler, tuple[Words, Words]] = {
 @cache
 def keep_function() -> KeepFunction:
     """Return the compiled walk."""
-    code = NativeCode(_ir())
+    code = NativeCode.of(_ir())
     _modules.append(code)
     return cast("KeepFunction", CFUNCTYPE(None, c_void_p, c_int64, c_void_p, c_void_p)(code.address("keep")))
 

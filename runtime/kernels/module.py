@@ -46,7 +46,7 @@ def kernel_address(key: KernelKey) -> int:
         raise ValueError(f"planes of {key.words} words: expected one of {WORD_COUNTS}")
     with _lock:
         if key not in _addresses:
-            code = NativeCode(kernel_ir(key))
+            code = NativeCode.of(kernel_ir(key))
             _modules.append(code)
             _addresses[key] = code.address("interpret")
         return _addresses[key]

@@ -38,7 +38,7 @@ def fill_function() -> int:
     They have the parameters of the kernels: first and last item, pointer to `CopySlot` records, two that are not
     looked at, the number of records, and two more.
     """
-    code = NativeCode(_ir())
+    code = NativeCode.of(_ir())
     _modules.append(code)
     return code.address("fill")
 

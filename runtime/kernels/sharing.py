@@ -268,7 +268,7 @@ class Sharing:
 @cache
 def sharing() -> Sharing:
     """Return the compiled functions; they hold no interpreter lock."""
-    code = NativeCode(_ir())
+    code = NativeCode.of(_ir())
     _modules.append(code)
 
     def function(name: str, pointers: str) -> Callable[..., None]:

@@ -36,7 +36,7 @@ class StepRecord(IntEnum):
 @cache
 def lookup_function(*, wide: bool, result_bytes: int) -> LookupFunction:
     """Return the loop for float64 (`wide`) or float32 sums and integers of 1, 2, 4 or 8 bytes; ask from one thread."""
-    code = NativeCode(_ir(wide=wide, result_bytes=result_bytes))
+    code = NativeCode.of(_ir(wide=wide, result_bytes=result_bytes))
     _modules.append(code)
     types = [c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_int64, c_int64]
     return cast("LookupFunction", CFUNCTYPE(None, *types)(code.address("lookup")))

@@ -45,7 +45,7 @@ class UnfoldShape(IntEnum):
 @cache
 def unfold_function(*, source_bytes: int, source_signed: bool, wide: bool) -> UnfoldFunction:
     """Return the loop from integers of 1, 2, 4 or 8 bytes to float64 (`wide`) or float32; ask from one thread."""
-    code = NativeCode(_ir(source_bytes, source_signed=source_signed, wide=wide))
+    code = NativeCode.of(_ir(source_bytes, source_signed=source_signed, wide=wide))
     _modules.append(code)
     return cast("UnfoldFunction", CFUNCTYPE(None, c_void_p, c_void_p, c_void_p)(code.address("unfold")))
 

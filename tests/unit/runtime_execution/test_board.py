@@ -21,7 +21,7 @@ from imcflow.runtime.kernels.sharing import TICKET_MASK
 from imcflow.runtime.native_code import NativeCode
 
 # Adds 1 to seen[item], and to mine[item], for first <= item < last, after `pause` steps each.
-CODE = NativeCode("""
+CODE = NativeCode.of("""
 define void @count(i64 %first, i64 %last, ptr %seen, ptr %mine, ptr %2, i64 %pause, ptr %3, ptr %4) nounwind {
 entry:
   %cell = alloca i64
