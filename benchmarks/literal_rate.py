@@ -12,11 +12,12 @@ from ctypes import CFUNCTYPE, c_int64, c_void_p
 
 import numpy as np
 
+from imcflow.runtime.execution.board import CompiledRanges, call_table, write_call
 from imcflow.runtime.execution.workspace import Workspace, address
 from imcflow.runtime.isa import Flag, Opcode, instruction_dtype
 from imcflow.runtime.kernels.emitter import I64, PTR, FunctionWriter, Value, const, vector_type
 from imcflow.runtime.kernels.layout import USUAL_WORDS, WORD_COUNTS, Context, Counter, Handler
-from imcflow.runtime.kernels.module import KernelKey, kernel
+from imcflow.runtime.kernels.module import KernelKey, kernel_address
 from imcflow.runtime.microcode import Kind, Macro, expand
 from imcflow.runtime.native_code import NativeCode
 
@@ -39,12 +40,12 @@ def literal_rate() -> float:
     workspace = Workspace()
     state = workspace.fresh((2 + RESULT_BITS * LITERAL_RESIDENT) * 8 * LITERAL_WORDS + 1024)
     context, counters = np.zeros(Context.SIZE, np.int64), np.zeros(Counter.SIZE, np.int64)
-    run = kernel(KernelKey("micro", LITERAL_WORDS))
     arguments = (address(state), address(state), address(table), len(table), address(context), address(counters))
-    run(0, 1, *arguments)
+    blocks, calls = 20, call_table(1)
+    write_call(calls[0], kernel_address(KernelKey("micro", LITERAL_WORDS)), 0, *arguments)
+    CompiledRanges(1, 1, calls).run_here()
     start = time.process_time()
-    blocks = 20
-    run(0, blocks, *arguments)
+    CompiledRanges(blocks, blocks, calls).run_here()
     spent = time.process_time() - start
     macro = Macro(Opcode.ADD_INTO, Flag.C_IS_ZERO, a_bits=OPERAND_BITS, r_bits=RESULT_BITS)
     weight = {Kind.SEARCH: 1, Kind.SEARCH_OR: 1, Kind.WRITE: 2, Kind.WRITE_ALL: 1}

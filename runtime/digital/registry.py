@@ -66,6 +66,9 @@ OPERATIONS: dict[str, Operation] = {}
 MOVES_ONLY = frozenset({"reshape", "transpose", "slice"})
 """Operations that give a view of their operand."""
 
+ONE_PASS = frozenset({"add", "sub", "neg", "relu", "sign", "cast", "clamp"})
+"""Operations that do so little per element that they wait for memory, which a second core does not make faster."""
+
 F = TypeVar("F", bound=Operation)
 
 

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from imcflow.runtime.digital import run_operation
-from imcflow.runtime.digital.registry import MOVES_ONLY, Array, Call
+from imcflow.runtime.digital.registry import MOVES_ONLY, ONE_PASS, Array, Call
 from imcflow.runtime.execution.blocks import BlockPool
 
 BYTES_WORTH_A_WORKER = 1 << 22  # of operands and result: less is done before another thread has begun
@@ -30,9 +30,13 @@ def run_in_parts(op: str, call: Call, batched: Sequence[bool], pool: BlockPool) 
     image_bytes += sum(
         operand[:1].nbytes for operand, has_batch in zip(call.operands, batched, strict=True) if has_batch
     )
-    if op in MOVES_ONLY or (images * image_bytes <= BYTES_WORTH_A_WORKER and pool.watch is None):
+    per_part = max(1, PART_BYTES // max(1, image_bytes))
+    if images * image_bytes > BYTES_WORTH_A_WORKER:
+        per_part = min(per_part, -(-images // pool.threads))
+    elif op in ONE_PASS:
+        per_part = images
+    if op in MOVES_ONLY or (per_part >= images and pool.watch is None):
         return run_operation(op, call)
-    per_part = max(1, min(PART_BYTES // max(1, image_bytes), -(-images // pool.threads)))
     result = np.empty(call.shape, call.dtype)
 
     def run(first: int, last: int) -> None:

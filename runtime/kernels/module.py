@@ -1,23 +1,16 @@
-"""Compiles the interpreters for the host and hands them out as callables."""
+"""Compiles the interpreters for the host and says where they are."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_int64, c_void_p
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from imcflow.runtime.kernels.layout import WORD_COUNTS
 from imcflow.runtime.native_code import NativeCode
 
 Fidelity = Literal["word", "micro", "count"]
 """`count` runs the passes of `micro` on registers, bit by bit, and counts the rows that match and that are written."""
-
-KernelFunction = Callable[[int, int, int, int, int, int, int, int], None]
-"""(first block, last block, state, scratch, rows, row count, context, counters): integers and addresses.
-
-The call releases the interpreter lock. Addresses must stay valid and lie in buffers sized by the executor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +27,12 @@ _addresses: dict[KernelKey, int] = {}
 _modules: list[NativeCode] = []  # they own the machine code: kept for the life of the process
 
 
-def kernel(key: KernelKey) -> KernelFunction:
-    """Return the interpreter for `key` as a function; see `kernel_address`."""
-    signature = CFUNCTYPE(None, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
-    return cast("KernelFunction", signature(kernel_address(key)))
-
-
 def kernel_address(key: KernelKey) -> int:
-    """Return where the machine code for `key` is, compiled on first use (a few tens of milliseconds)."""
+    """Return where the interpreter for `key` is, loaded or compiled on first use.
+
+    Its parameters are those of `imcflow.runtime.kernels.interpreter`. The addresses among its arguments must stay valid
+    and lie in buffers sized by the executor.
+    """
     if key.words not in WORD_COUNTS:
         raise ValueError(f"planes of {key.words} words: expected one of {WORD_COUNTS}")
     with _lock:
